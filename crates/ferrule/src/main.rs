@@ -1,0 +1,2 @@
+//! Ferrule.
+fn main() {}

@@ -1,0 +1,36 @@
+//! The way out to other backends, as the federator offers it.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use federation_api::{ApiVersion, Component, RpcName};
+use http::Response;
+use types::Domain;
+
+use crate::{Body, CallContext, OutboundError};
+
+/// One call to a remote component, as bytes: hop B of `federation.md` §1.1.
+#[derive(Clone, Debug)]
+pub struct RpcCall {
+    /// The remote backend.
+    pub target: Domain,
+    /// The remote component.
+    pub component: Component,
+    /// The RPC.
+    pub rpc: RpcName,
+    /// The negotiated version; `None` on `api-version` and on streams.
+    pub version: Option<ApiVersion>,
+    /// The JSON body.
+    pub body: Bytes,
+    /// The request it belongs to.
+    pub context: CallContext,
+}
+
+/// Sends calls to remotes: policy, discovery, mutual TLS, the request. Implemented by the federator.
+#[async_trait]
+pub trait Outbound: Send + Sync {
+    /// Sends one call and returns the remote's 2xx answer, its body streamed, with `Wire-Remote-IP` added.
+    ///
+    /// # Errors
+    /// Whatever kept the call from being answered with 2xx, the remote's own refusal included.
+    async fn send(&self, call: RpcCall) -> Result<Response<Body>, OutboundError>;
+}

@@ -1,0 +1,18 @@
+//! Wire's vocabulary, without I/O: the domain of a backend, qualified ids, handles, client ids, and the two
+//! things every rule takes as a parameter instead of asking the operating system: time and randomness.
+//!
+//! Syntax follows `brig.md` §2 of the protocol reference. Every type here is *parsed*: a value that exists is valid.
+
+mod clock;
+mod domain;
+mod handle;
+mod ids;
+mod rng;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use domain::{Domain, DomainError};
+pub use handle::{Handle, HandleError};
+pub use ids::{
+    AssetKey, BotId, ClientId, ClientIdError, ConversationId, ProviderId, Qualified, ServiceId, TeamId, UserId,
+};
+pub use rng::{Rng, SeededRng, SystemRng};
