@@ -10,6 +10,7 @@ mod error;
 mod federation;
 mod hop;
 mod outbound;
+mod policy;
 
 pub use axum::body::Body;
 pub use component::FederationComponent;
@@ -18,3 +19,4 @@ pub use error::{FederationError, FederationErrorKind, OutboundError};
 pub use federation::Federation;
 pub use hop::{Hop, HopObserver, NoObserver, Step};
 pub use outbound::{Outbound, RpcCall};
+pub use policy::{FixedPolicy, PolicySource};

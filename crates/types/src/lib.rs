@@ -7,6 +7,7 @@ mod clock;
 mod domain;
 mod handle;
 mod ids;
+mod policy;
 mod rng;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -15,4 +16,5 @@ pub use handle::{Handle, HandleError};
 pub use ids::{
     AssetKey, BotId, ClientId, ClientIdError, ConversationId, ProviderId, Qualified, ServiceId, TeamId, UserId,
 };
+pub use policy::{FederationDomainConfig, FederationPolicy, FederationRestriction, FederationStrategy, SearchPolicy};
 pub use rng::{Rng, SeededRng, SystemRng};
