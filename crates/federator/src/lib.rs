@@ -1,1 +1,4 @@
-//! …
+//! Discovery, trust, policy, and calls between backends.
+
+pub mod ingress;
+pub mod trust;

@@ -1,1 +1,3 @@
-//! …
+//! rustls in one place: key material, trust anchors, reload, issuing.
+
+pub mod names;
