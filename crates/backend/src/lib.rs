@@ -1,1 +1,3 @@
-//! …
+//! Assembles the components into a running node.
+
+pub mod config;

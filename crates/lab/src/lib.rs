@@ -1,1 +1,3 @@
-//! …
+//! A laboratory on loopback.
+
+pub mod dns;

@@ -1,0 +1,299 @@
+//! From file and environment to a checked configuration.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+};
+
+use toml::{Table, Value};
+use types::FederationStrategy;
+
+use super::{Config, Federation};
+
+/// The prefix of environment variables that override the file: `FERRULE_FEDERATION__VERIFY_DEPTH=3` sets
+/// `verify_depth` in `[federation]`.
+const PREFIX: &str = "FERRULE_";
+
+/// Variables with the prefix that are not options.
+const NOT_OPTIONS: [&str; 2] = ["FERRULE_CONFIG", "FERRULE_LOG"];
+
+/// Prefixes of variables that belong to the test suites.
+const NOT_OPTION_PREFIXES: [&str; 2] = ["FERRULE_TEST_", "FERRULE_BLESS"];
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Two options contradict each other, or one has a value that cannot work.
+    #[error("{option}: {problem}")]
+    Contradiction {
+        /// The option.
+        option: &'static str,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// An environment variable does not name an option's place.
+    #[error("{0}: the environment variable names no option")]
+    Environment(String),
+    /// No TOML, an unknown key, or a value of the wrong type.
+    #[error("{}: {message}", file.display())]
+    Parse {
+        /// The file.
+        file: PathBuf,
+        /// Where and what, as the parser says it.
+        message: String,
+    },
+    /// The file cannot be read.
+    #[error("{}: {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Reads a configuration file, lays the environment over it, and checks it. Relative paths in it count from the
+/// file's folder.
+pub fn load(file: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+    let text =
+        std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    from_text(&text, file, environment, folder)
+}
+
+/// The same from a text; `file` names it in errors.
+pub fn from_text(
+    text: &str,
+    file: &Path,
+    environment: impl Iterator<Item = (String, String)>,
+    folder: &Path,
+) -> Result<Config, ConfigError> {
+    let parse = |message: String| ConfigError::Parse { file: file.to_owned(), message };
+    // Parsed once as it stands, for messages with line numbers, and once more with the environment laid over.
+    let mut table: Table = toml::from_str(text).map_err(|e| parse(e.to_string()))?;
+    let mut overridden = false;
+    for (name, value) in environment {
+        if let Some(path) = option_path(&name) {
+            overlay(&mut table, &path, &value).ok_or(ConfigError::Environment(name))?;
+            overridden = true;
+        }
+    }
+    let mut config: Config = if overridden {
+        Config::try_from_table(table).map_err(&parse)?
+    } else {
+        toml::from_str(text).map_err(|e| parse(e.to_string()))?
+    };
+    check(&config)?;
+    config.resolve_paths(folder);
+    Ok(config)
+}
+
+fn option_path(variable: &str) -> Option<Vec<String>> {
+    if NOT_OPTIONS.contains(&variable) || NOT_OPTION_PREFIXES.iter().any(|p| variable.starts_with(p)) {
+        return None;
+    }
+    let rest = variable.strip_prefix(PREFIX)?;
+    Some(rest.split("__").map(str::to_ascii_lowercase).collect())
+}
+
+/// Sets one option. A value that reads as TOML is taken as such (`3`, `true`, `["a"]`), any other as a text.
+fn overlay(table: &mut Table, path: &[String], text: &str) -> Option<()> {
+    let (last, sections) = path.split_last()?;
+    if path.iter().any(String::is_empty) {
+        return None;
+    }
+    let mut at = table;
+    for section in sections {
+        at = at.entry(section.clone()).or_insert_with(|| Value::Table(Table::new())).as_table_mut()?;
+    }
+    let value = toml::from_str::<Table>(&format!("v = {text}"))
+        .ok()
+        .and_then(|mut parsed| if parsed.len() == 1 { parsed.remove("v") } else { None })
+        .unwrap_or_else(|| Value::String(text.to_owned()));
+    at.insert(last.clone(), value);
+    Some(())
+}
+
+fn check(config: &Config) -> Result<(), ConfigError> {
+    let wrong = |option, problem: &str| Err(ConfigError::Contradiction { option, problem: problem.to_owned() });
+    if config.tokens.key_index == 0 {
+        return wrong("tokens.key_index", "keys are counted from 1");
+    }
+    let Some(federation) = &config.federation else { return Ok(()) };
+    if federation.verify_depth == 0 {
+        return wrong("federation.verify_depth", "1 admits certificates that a trusted CA signed directly; 0 none");
+    }
+    if federation.client_certificate.is_some() != federation.client_key.is_some() {
+        return wrong("federation.client_certificate", "a client certificate and its key are set together");
+    }
+    if federation.enabled && federation.ca.is_empty() && !federation.system_ca {
+        return wrong("federation.ca", "name the CA certificates to trust, or set system_ca = true");
+    }
+    if let Some(legacy) = &federation.legacy_strategy {
+        if federation.strategy.is_some() {
+            return wrong("federation.strategy", "set either strategy or the older federationStrategy, not both");
+        }
+        if legacy.allow_all && legacy.allowed_domains.is_some() {
+            return wrong("federation.federationStrategy", "set either allowAll or allowedDomains, not both");
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for remote in &federation.remotes {
+        if remote.domain == config.domain {
+            return wrong("federation.remotes", "the own domain is no remote");
+        }
+        if !seen.insert(&remote.domain) {
+            return wrong("federation.remotes", "a domain is listed twice");
+        }
+    }
+    Ok(())
+}
+
+impl Config {
+    fn try_from_table(table: Table) -> Result<Self, String> {
+        table.try_into().map_err(|e: toml::de::Error| e.to_string())
+    }
+
+    fn resolve_paths(&mut self, folder: &Path) {
+        let mut resolve = |path: &mut PathBuf| *path = folder.join(&*path);
+        resolve(&mut self.data);
+        resolve(&mut self.tokens.private_keys);
+        resolve(&mut self.tokens.public_keys);
+        if let super::Bind::Unix(Some(path)) = &mut self.internal.listen {
+            resolve(path);
+        }
+        if let Some(federation) = &mut self.federation {
+            resolve(&mut federation.certificate);
+            resolve(&mut federation.key);
+            federation.client_certificate.iter_mut().for_each(&mut resolve);
+            federation.client_key.iter_mut().for_each(&mut resolve);
+            federation.ca.iter_mut().for_each(&mut resolve);
+        }
+    }
+}
+
+impl Federation {
+    /// The strategy in force: the one that is set, or what the older option means, or `allowDynamic`.
+    pub fn effective_strategy(&self) -> FederationStrategy {
+        match (self.strategy, &self.legacy_strategy) {
+            (Some(strategy), _) => strategy,
+            (None, Some(legacy)) if legacy.allow_all => FederationStrategy::AllowAll,
+            (None, Some(legacy)) if legacy.allowed_domains.as_ref().is_none_or(Vec::is_empty) => {
+                FederationStrategy::AllowNone
+            }
+            (None, _) => FederationStrategy::AllowDynamic,
+        }
+    }
+
+    /// The remotes that the file allows, those of the older option included.
+    pub fn effective_remotes(&self) -> Vec<super::Remote> {
+        let mut remotes = self.remotes.clone();
+        let legacy = self.legacy_strategy.iter().filter_map(|l| l.allowed_domains.as_ref()).flatten();
+        for domain in legacy {
+            if !remotes.iter().any(|r| r.domain == *domain) {
+                let search_policy = types::SearchPolicy::ExactHandleSearch;
+                remotes.push(super::Remote { domain: domain.clone(), search_policy });
+            }
+        }
+        remotes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FEDERATED: &str = r#"
+        domain = "example.com"
+        [federation]
+        infra = "federator.wire.example.com"
+        certificate = "cert.pem"
+        key = "key.pem"
+        ca = ["ca.pem"]
+    "#;
+
+    fn read(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        from_text(text, Path::new("ferrule.toml"), environment, Path::new("/etc/ferrule")).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn defaults_and_relative_paths() {
+        let config = read(FEDERATED, &[]).unwrap();
+        assert_eq!(config.data, Path::new("/etc/ferrule/data"));
+        let federation = config.federation.unwrap();
+        assert_eq!(federation.certificate, Path::new("/etc/ferrule/cert.pem"));
+        assert_eq!(federation.verify_depth, 2);
+        assert_eq!(federation.effective_strategy(), FederationStrategy::AllowDynamic);
+        assert_eq!(read("domain = 'example.com'", &[]).unwrap().federation, None);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let error = read("domain = 'example.com'\nfedration = {}", &[]).unwrap_err();
+        assert!(error.contains("fedration") && error.contains("ferrule.toml"), "{error}");
+        let error = read(&format!("{FEDERATED}\nverify_deph = 3"), &[]).unwrap_err();
+        assert!(error.contains("verify_deph"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let environment = [
+            ("FERRULE_FEDERATION__VERIFY_DEPTH", "3"),
+            ("FERRULE_FEDERATION__STRATEGY", "allowAll"),
+            ("FERRULE_EDGE__ALLOWED_ORIGINS", r#"["https://app.example"]"#),
+            ("FERRULE_LOG", "debug"),
+            ("FERRULE_TEST_LONG", "1"),
+            ("PATH", "/bin"),
+        ];
+        let config = read(FEDERATED, &environment).unwrap();
+        let federation = config.federation.unwrap();
+        assert_eq!(federation.verify_depth, 3);
+        assert_eq!(federation.strategy, Some(FederationStrategy::AllowAll));
+        assert_eq!(config.edge.allowed_origins, ["https://app.example"]);
+        let error = read(FEDERATED, &[("FERRULE_FEDERATION__TYPO", "3")]).unwrap_err();
+        assert!(error.contains("typo"), "{error}");
+    }
+
+    #[test]
+    fn the_older_strategy_is_mapped() {
+        let with = |line: &str| read(&format!("{FEDERATED}\n{line}"), &[]).map(|c| c.federation.unwrap());
+        for (line, strategy, remotes) in [
+            ("federationStrategy = { allowAll = true }", FederationStrategy::AllowAll, vec![]),
+            ("federationStrategy = { allowedDomains = [] }", FederationStrategy::AllowNone, vec![]),
+            (
+                "federationStrategy = { allowedDomains = ['b.example', 'c.example'] }",
+                FederationStrategy::AllowDynamic,
+                vec!["b.example", "c.example"],
+            ),
+            ("strategy = 'allowNone'", FederationStrategy::AllowNone, vec![]),
+        ] {
+            let federation = with(line).unwrap();
+            assert_eq!(federation.effective_strategy(), strategy, "{line}");
+            let domains: Vec<_> = federation.effective_remotes().iter().map(|r| r.domain.to_string()).collect();
+            assert_eq!(domains, remotes, "{line}");
+        }
+        for line in [
+            "strategy = 'allowAll'\nfederationStrategy = { allowAll = true }",
+            "federationStrategy = { allowAll = true, allowedDomains = [] }",
+        ] {
+            assert!(with(line).unwrap_err().contains("not both"), "{line}");
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for (line, option) in [
+            ("verify_depth = 0", "verify_depth"),
+            ("client_key = 'k.pem'", "client_certificate"),
+            ("remotes = [{ domain = 'example.com' }]", "remotes"),
+            ("remotes = [{ domain = 'b.example' }, { domain = 'B.example' }]", "remotes"),
+        ] {
+            let error = read(&format!("{FEDERATED}\n{line}"), &[]).unwrap_err();
+            assert!(error.contains(option), "{line}: {error}");
+        }
+        let error = read(&FEDERATED.replace("ca = [\"ca.pem\"]", ""), &[]).unwrap_err();
+        assert!(error.contains("federation.ca"), "{error}");
+    }
+}
