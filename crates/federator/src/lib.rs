@@ -1,4 +1,5 @@
 //! Discovery, trust, policy, and calls between backends.
 
 pub mod ingress;
+pub mod limits;
 pub mod trust;

@@ -1,0 +1,189 @@
+//! Every limit of federation, named once. The defaults are the documented ones; each can be configured.
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// All limits of the federator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Looking up remotes.
+    pub dns: DnsLimits,
+    /// Handing calls of remotes to components.
+    pub inbound: InboundLimits,
+    /// The listener that remotes call.
+    pub ingress: IngressLimits,
+    /// Calling remotes.
+    pub outbound: OutboundLimits,
+}
+
+/// Limits of discovery. What cannot be learnt within them is 400 `discovery-failure`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsLimits {
+    /// How often one question is asked before giving up.
+    pub tries: u32,
+    /// How long each try may take.
+    pub try_timeout: Duration,
+    /// Longest time for which the absence of a record is remembered, however long its SOA record allows.
+    pub negative_ttl: Duration,
+    /// How many domains are remembered at most.
+    pub cached_domains: usize,
+    /// How many domains are looked up at the same time at most.
+    pub lookups: usize,
+    /// How many targets of one domain are remembered at most; the origin's certificate may carry any of them.
+    pub targets_kept: usize,
+    /// How many addresses of one host are used at most.
+    pub addresses: usize,
+    /// How long the first family's addresses wait for those of the other (RFC 8305 §3).
+    pub resolution_delay: Duration,
+}
+
+impl Default for DnsLimits {
+    fn default() -> Self {
+        Self {
+            tries: 3,
+            try_timeout: Duration::from_secs(3),
+            negative_ttl: Duration::from_secs(60),
+            cached_domains: 10_000,
+            lookups: 512,
+            targets_kept: 128,
+            addresses: 8,
+            resolution_delay: Duration::from_millis(50),
+        }
+    }
+}
+
+/// Limits of calls to remotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboundLimits {
+    /// TCP connect to one address; beyond it 521 `federation-connection-refused`.
+    pub connect: Duration,
+    /// TCP connect to all targets of a remote together; beyond it 521 `federation-connection-refused`.
+    pub connect_all: Duration,
+    /// How long one address has the lead before the next one is tried beside it (RFC 8305 §5).
+    pub connect_stagger: Duration,
+    /// TLS handshake; beyond it 525 `federation-tls-error`.
+    pub handshake: Duration,
+    /// From the request to the head of the answer; beyond it 533 `federation-http2-error`.
+    pub answer_head: Duration,
+    /// Silence within the body of an answer; beyond it the stream is reset towards the caller.
+    pub answer_idle: Duration,
+    /// Size in bytes of a remote's header list.
+    pub header_bytes: u32,
+    /// How many bytes of a remote's error are read; the rest is cut.
+    pub error_body: usize,
+    /// How long a remote's error may take to arrive; what came until then counts.
+    pub error_body_time: Duration,
+    /// How many calls may wait for one remote; beyond it 503 `federation-busy`.
+    pub waiting_calls: usize,
+    /// What a caller is told to wait when too many calls wait.
+    pub busy_retry_after: Duration,
+    /// How many targets one call tries.
+    pub targets_tried: usize,
+    /// How many remotes are remembered at most, with their connections and breakers.
+    pub remotes: usize,
+    /// How many connections to one remote are open at most; further calls queue on them.
+    pub connections: usize,
+    /// How many calls share a connection before another one is opened.
+    pub streams: usize,
+    /// Flow-control window in bytes of one stream: what a slow caller lets the remote send ahead.
+    pub stream_window: u32,
+    /// How long an unused connection stays open.
+    pub idle: Duration,
+    /// Age beyond which a connection takes no new calls, so that changed records and certificates come to count.
+    pub connection_age: Duration,
+    /// Pause between HTTP/2 pings.
+    pub ping_interval: Duration,
+    /// How long a ping may stay unanswered before the connection counts as dead.
+    pub ping_timeout: Duration,
+    /// The circuit breaker of a remote.
+    pub breaker: BreakerLimits,
+}
+
+impl Default for OutboundLimits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            connect_all: Duration::from_secs(10),
+            connect_stagger: Duration::from_millis(250),
+            handshake: Duration::from_secs(5),
+            answer_head: Duration::from_secs(10),
+            answer_idle: Duration::from_secs(30),
+            header_bytes: 64 * KIB as u32,
+            error_body: MIB,
+            error_body_time: Duration::from_secs(10),
+            waiting_calls: 1024,
+            busy_retry_after: Duration::from_secs(1),
+            targets_tried: 16,
+            remotes: 10_000,
+            connections: 4,
+            streams: 100,
+            stream_window: 256 * KIB as u32,
+            idle: Duration::from_secs(90),
+            connection_age: Duration::from_secs(3600),
+            ping_interval: Duration::from_secs(15),
+            ping_timeout: Duration::from_secs(5),
+            breaker: BreakerLimits::default(),
+        }
+    }
+}
+
+/// Limits of a circuit breaker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakerLimits {
+    /// How many failures in a row open it.
+    pub failures: u32,
+    /// How long it stays open the first time; doubled after each probe that fails.
+    pub first_pause: Duration,
+    /// Longest time for which it stays open between two probes.
+    pub longest_pause: Duration,
+}
+
+impl Default for BreakerLimits {
+    fn default() -> Self {
+        Self { failures: 5, first_pause: Duration::from_millis(500), longest_pause: Duration::from_secs(30) }
+    }
+}
+
+/// Limits of the listener that remotes call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngressLimits {
+    /// TLS handshake; beyond it the connection is closed.
+    pub handshake: Duration,
+    /// From the first byte of a request to the end of its headers; beyond it 408.
+    pub headers: Duration,
+    /// Silence within the body of a request; beyond it 408.
+    pub body_idle: Duration,
+    /// Size in bytes of a request's headers; beyond it 431.
+    pub header_bytes: usize,
+    /// Size in bytes of a request's body, unless the RPC says more; beyond it 413.
+    pub body_bytes: usize,
+}
+
+impl Default for IngressLimits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(5),
+            headers: Duration::from_secs(10),
+            body_idle: Duration::from_secs(10),
+            header_bytes: 64 * KIB,
+            body_bytes: MIB,
+        }
+    }
+}
+
+/// Limits of handing a remote's call to a component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboundLimits {
+    /// How long a component may take to the head of its answer; beyond it 500 `server-error`.
+    pub component: Duration,
+    /// Longest request id in bytes that is taken over from a remote; a longer one is replaced.
+    pub request_id_bytes: usize,
+}
+
+impl Default for InboundLimits {
+    fn default() -> Self {
+        Self { component: Duration::from_secs(10), request_id_bytes: 128 }
+    }
+}
