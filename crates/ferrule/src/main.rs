@@ -1,2 +1,19 @@
-//! Ferrule.
-fn main() {}
+//! Ferrule: a Wire backend in one binary. This crate is the command line and nothing else.
+
+mod commands;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let command = commands::CommandLine::parse();
+    match commands::run(command) {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! `ferrule init`: everything that a first start needs.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use backend::init::{Init, write};
+use types::{Clock, SystemClock, SystemRng};
+
+use super::InitArgs;
+
+/// Writes the files and says what is left to do.
+pub fn run(args: &InitArgs) -> Result<ExitCode> {
+    let infra = match &args.infra {
+        Some(infra) => infra.clone(),
+        None => format!("federator.wire.{}", args.domain).parse().context("the backend domain is too long")?,
+    };
+    let init = Init { domain: args.domain.clone(), infra, now: SystemClock.now() };
+    let written = write(&args.folder, &init, &SystemRng)?;
+    println!("Written:");
+    for (file, what) in &written {
+        println!("  {}  {what}", args.folder.join(file).display());
+    }
+    let Init { domain, infra, .. } = &init;
+    println!(
+        "
+Put into DNS, so that other backends find this one:
+  _wire-server-federator._tcp.{domain}. 600 IN SRV 0 10 8443 {infra}.
+  {infra}. 600 IN A <the address of this machine>
+
+Give federation-ca.pem to the backends you federate with, add theirs to `ca` in ferrule.toml, and allow them:
+  ferrule federation allow other.example
+
+Then start it:
+  ferrule serve --config {}",
+        args.folder.join("ferrule.toml").display()
+    );
+    Ok(ExitCode::SUCCESS)
+}

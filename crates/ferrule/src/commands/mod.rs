@@ -1,0 +1,199 @@
+//! The commands: what each takes, and where it is carried out.
+
+mod config;
+mod demo;
+mod dev;
+mod federation;
+mod init;
+mod runtime;
+mod serve;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, str::FromStr};
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use types::{Domain, FederationStrategy, SearchPolicy};
+
+/// A Wire backend in one binary: end-to-end-encrypted messaging that federates.
+#[derive(Debug, Parser)]
+#[command(name = "ferrule", version, about, propagate_version = true)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows two backends on this machine find, trust and answer each other
+    Demo(DemoArgs),
+    /// Starts throwaway federated backends for developers of clients
+    Dev(DevArgs),
+    /// Runs a backend
+    Serve(ConfigFile),
+    /// Writes a configuration, token keys and a federation CA, and says what to put into DNS
+    Init(InitArgs),
+    /// Shows or checks a configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Says which other backends are allowed
+    #[command(subcommand)]
+    Federation(FederationCommand),
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Ends after the demonstration; the exit status says whether every step held
+    #[arg(long)]
+    exit: bool,
+    /// Prints one JSON document instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct DevArgs {
+    /// The backend domains, separated by commas
+    #[arg(long, value_delimiter = ',', required = true)]
+    backends: Vec<Domain>,
+    /// A backend that runs elsewhere: it gets an SRV record and a certificate
+    #[arg(long = "peer", value_name = "DOMAIN=ADDRESS:PORT")]
+    peers: Vec<Peer>,
+    /// Writes the description of everything to this file once it is up
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// Keeps data here and finds it again; otherwise it goes away
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Whom the backends allow
+    #[arg(long, value_enum, default_value_t = Strategy::AllowDynamic)]
+    strategy: Strategy,
+    /// The TTL of the SRV records, in seconds
+    #[arg(long, default_value_t = 600)]
+    ttl: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Peer(lab::PeerPlan);
+
+impl FromStr for Peer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (domain, address) = text.split_once('=').ok_or("expected DOMAIN=ADDRESS:PORT")?;
+        let domain = domain.parse::<Domain>().map_err(|e| format!("{domain}: {e}"))?;
+        let address = address.parse::<SocketAddr>().map_err(|e| format!("{address}: {e}"))?;
+        Ok(Self(lab::PeerPlan { domain, address }))
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "camelCase")]
+enum Strategy {
+    /// Nobody
+    AllowNone,
+    /// Those that are listed: all backends and peers of this laboratory
+    AllowDynamic,
+    /// Everybody
+    AllowAll,
+}
+
+impl From<Strategy> for FederationStrategy {
+    fn from(strategy: Strategy) -> Self {
+        match strategy {
+            Strategy::AllowNone => Self::AllowNone,
+            Strategy::AllowDynamic => Self::AllowDynamic,
+            Strategy::AllowAll => Self::AllowAll,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "FERRULE_CONFIG", default_value = "ferrule.toml")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct InitArgs {
+    /// The folder to write into
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+    /// The backend domain: part of every user's identity, never to be changed
+    #[arg(long)]
+    domain: Domain,
+    /// The infrastructure domain, where other backends reach this one [default: federator.wire.DOMAIN]
+    #[arg(long)]
+    infra: Option<Domain>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Prints the configuration in force: file, environment and defaults
+    Show(ConfigFile),
+    /// Says whether a backend could start with the configuration
+    Check(ConfigFile),
+}
+
+#[derive(Debug, Subcommand)]
+enum FederationCommand {
+    /// Allows a backend, or changes what its users may find here
+    Allow {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The backend domain
+        domain: Domain,
+        /// What its users may find here
+        #[arg(long, value_enum, default_value_t = Search::ExactHandleSearch)]
+        search_policy: Search,
+    },
+    /// Takes a backend off the allow list
+    Deny {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The backend domain
+        domain: Domain,
+    },
+    /// Lists strategy and allowed backends
+    List {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Search {
+    /// Nothing
+    NoSearch,
+    /// A user whose handle is known exactly
+    ExactHandleSearch,
+    /// Users by handle and by name
+    FullSearch,
+}
+
+impl From<Search> for SearchPolicy {
+    fn from(search: Search) -> Self {
+        match search {
+            Search::NoSearch => Self::NoSearch,
+            Search::ExactHandleSearch => Self::ExactHandleSearch,
+            Search::FullSearch => Self::FullSearch,
+        }
+    }
+}
+
+/// Carries out a command.
+pub fn run(line: CommandLine) -> Result<ExitCode> {
+    match line.command {
+        Command::Demo(args) => runtime::block_on(demo::run(args)),
+        Command::Dev(args) => runtime::block_on(dev::run(args)),
+        Command::Serve(args) => serve::run(&args.config),
+        Command::Init(args) => init::run(&args),
+        Command::Config(ConfigCommand::Show(args)) => config::show(&args.config),
+        Command::Config(ConfigCommand::Check(args)) => config::check(&args.config),
+        Command::Federation(command) => runtime::block_on(federation::run(command)),
+    }
+}
