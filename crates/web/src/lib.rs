@@ -1,1 +1,27 @@
-//! …
+//! The HTTP kit: serves an endpoint catalogue and RPC declarations.
+//!
+//! A component hands its state and its handlers to [`Routes`]; what belongs to the declaration (path, version range,
+//! who may call, the limits of the body, the forms of errors) is done here. What comes out is [`Served`]: it can be
+//! joined with those of other components, knows which endpoints it answers, and becomes an [`axum::Router`].
+//!
+//! ```ignore
+//! let served = web::Routes::new(brig).serve::<GetSelf, _>(profile::own).serve::<Login, _>(login::login).done();
+//! async fn own(brig: Brig, request: web::Request<GetSelf>) -> Result<Json<SelfProfile>, Failure> { … }
+//! ```
+//!
+//! For calls from other backends there is [`RpcRoutes`], which works the same way with `federation_api::Rpc`.
+
+mod body;
+mod handler;
+pub mod limits;
+mod request_id;
+mod respond;
+mod routes;
+mod rpc;
+mod server_error;
+
+pub use handler::{Handler, Meta, Request};
+pub use request_id::{REQUEST_ID, RequestIds};
+pub use respond::{failure, plain};
+pub use routes::{Routes, Served};
+pub use rpc::{RpcHandler, RpcRequest, RpcRoutes};

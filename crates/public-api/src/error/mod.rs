@@ -95,44 +95,57 @@ impl Failure {
     }
 }
 
-/// Errors of federation (`federation.md` §5).
-pub mod federation {
-    use super::ErrorEntry;
+/// Declares entries, `NAME = status "label" "message";`, and the list of them.
+macro_rules! entries {
+    ($($(#[$doc:meta])* $name:ident = $status:literal $label:literal $message:literal;)*) => {
+        $($(#[$doc])* pub static $name: $crate::ErrorEntry =
+            $crate::ErrorEntry { status: $status, label: $label, message: $message };)*
 
-    macro_rules! entries {
-        ($($(#[$doc:meta])* $name:ident = $status:literal $label:literal $message:literal;)*) => {
-            $($(#[$doc])* pub static $name: ErrorEntry =
-                ErrorEntry { status: $status, label: $label, message: $message };)*
+        /// Every entry of this module.
+        pub static ALL: &[&$crate::ErrorEntry] = &[$(&$name),*];
+    };
+}
 
-            /// Every entry of this module.
-            pub static ALL: &[&ErrorEntry] = &[$(&$name),*];
-        };
+pub mod auth;
+pub mod common;
+pub mod federation;
+pub mod users;
+
+/// Every entry of the catalogue.
+pub fn all() -> impl Iterator<Item = &'static ErrorEntry> {
+    [auth::ALL, common::ALL, federation::ALL, users::ALL].into_iter().flatten().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_entry_is_a_valid_error_and_stands_there_once() {
+        let mut seen = BTreeSet::new();
+        for entry in all() {
+            assert!((400..=599).contains(&entry.status), "{entry:?}");
+            assert_eq!(entry.failure().status().as_u16(), entry.status, "{entry:?}");
+            assert!(!entry.label.is_empty() && !entry.message.is_empty(), "{entry:?}");
+            assert!(
+                entry.label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+                "{entry:?}"
+            );
+            assert!(seen.insert((entry.status, entry.label, entry.message)), "twice: {entry:?}");
+        }
     }
 
-    entries! {
-        /// DNS failed for another reason than absence.
-        DISCOVERY_FAILURE = 400 "discovery-failure" "The remote backend could not be discovered";
-        /// Too many calls wait for one remote.
-        FEDERATION_BUSY = 503 "federation-busy" "Too many calls are waiting for this backend";
-        /// TCP refused, unreachable, or too slow.
-        FEDERATION_CONNECTION_REFUSED = 521 "federation-connection-refused" "The remote backend could not be reached";
-        /// Strategy or allow list refuse the domain.
-        FEDERATION_DENIED = 400 "federation-denied" "Federation with this backend is not allowed";
-        /// HTTP/2 broke or was silent.
-        FEDERATION_HTTP2_ERROR = 533 "federation-http2-error" "The connection to the remote backend failed";
-        /// The remote's answer does not parse.
-        FEDERATION_INVALID_BODY = 533 "federation-invalid-body" "The remote backend's answer could not be understood";
-        /// Federation is switched off.
-        FEDERATION_NOT_ENABLED = 400 "federation-not-enabled" "no federator configured";
-        /// The remote answered with an error.
-        FEDERATION_REMOTE_ERROR = 533 "federation-remote-error" "The remote backend answered with an error";
-        /// Handshake or certificate failed.
-        FEDERATION_TLS_ERROR = 525 "federation-tls-error" "The remote backend could not be authenticated";
-        /// The remote's answer has another content type.
-        FEDERATION_UNSUPPORTED_CONTENT_TYPE = 533 "federation-unsupported-content-type" "The remote backend answered with an unexpected content type";
-        /// No common version.
-        FEDERATION_VERSION_ERROR = 533 "federation-version-error" "The remote backend speaks no version in common";
-        /// No SRV record.
-        INVALID_DOMAIN = 422 "invalid-domain" "srv record not found";
+    #[test]
+    fn an_error_is_code_label_message_and_what_belongs_to_it() {
+        let failure = federation::INVALID_DOMAIN.because("no").with_data(json!({"domain": "b.example"})).retry_after(3);
+        let response = failure.to_response();
+        assert_eq!(response.status(), 422);
+        assert_eq!(response.headers()["content-type"], "application/json");
+        assert_eq!(response.headers()["retry-after"], "3");
+        let body: Value = serde_json::from_slice(response.body()).unwrap();
+        let whole = json!({"code": 422, "label": "invalid-domain", "message": "no", "data": {"domain": "b.example"}});
+        assert_eq!(body, whole);
     }
 }

@@ -1,0 +1,13 @@
+//! The limits of the client API, in one place.
+
+/// Largest JSON request body in bytes, after decompression, unless an endpoint says more.
+pub const JSON_BODY: usize = 256 * 1024;
+
+/// Most ids in one request for profiles (`POST /list-users`), so that one request's work is bounded.
+pub const LIST_USERS_IDS: usize = 500;
+
+/// Most qualified handles in `POST /list-users` (`brig.md` §3).
+pub const LIST_USERS_HANDLES: usize = 4;
+
+/// Most cookies of one name that are looked at in a request.
+pub const COOKIES: usize = 16;

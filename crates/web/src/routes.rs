@@ -1,0 +1,154 @@
+//! From handlers to a router.
+
+use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
+
+use axum::{
+    Router,
+    extract::RawPathParams,
+    middleware,
+    response::Response,
+    routing::{MethodFilter, MethodRouter, on},
+};
+use http::StatusCode;
+use public_api::{Component, Endpoint, EndpointInfo, Version};
+use tracing::Instrument;
+use types::Rng;
+
+use crate::{
+    RequestIds,
+    handler::{Bound, Handler, Run},
+    request_id, respond, server_error,
+};
+
+/// The endpoints of a component while they are being gathered.
+pub struct Routes<S> {
+    state: S,
+    served: Served,
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    /// None yet. Handlers get clones of `state`.
+    pub fn new(state: S) -> Self {
+        Self { state, served: Served::default() }
+    }
+
+    /// Answers that endpoint with that handler: `.serve::<GetSelf, _>(own_profile)`.
+    ///
+    /// # Panics
+    /// When something already answers this method and path in one of its versions: a mistake of the program, seen at
+    /// start.
+    #[must_use]
+    pub fn serve<E: Endpoint, H: Handler<S, E>>(mut self, handler: H) -> Self {
+        let run = Bound { state: self.state.clone(), handler, endpoint: PhantomData::<fn() -> E> };
+        self.served.add(Route { info: E::INFO, run: Arc::new(run) });
+        self
+    }
+
+    /// All of them.
+    pub fn done(self) -> Served {
+        self.served
+    }
+}
+
+/// Endpoints with their handlers, of one component or of several.
+#[derive(Clone, Default)]
+pub struct Served {
+    routes: Vec<Route>,
+}
+
+#[derive(Clone)]
+struct Route {
+    info: EndpointInfo,
+    run: Arc<dyn Run>,
+}
+
+impl Served {
+    /// These and those.
+    ///
+    /// # Panics
+    /// As [`Routes::serve`].
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        for route in other.routes {
+            self.add(route);
+        }
+        self
+    }
+
+    /// What is answered.
+    pub fn endpoints(&self) -> impl Iterator<Item = &EndpointInfo> {
+        self.routes.iter().map(|route| &route.info)
+    }
+
+    /// The declared endpoints of a component that nothing here answers. Empty, or a test fails.
+    pub fn unanswered(&self, component: Component) -> Vec<&'static str> {
+        let declared = public_api::endpoints().filter(|info| info.component == component);
+        declared.map(|info| info.id).filter(|id| !self.endpoints().any(|served| served.id == *id)).collect()
+    }
+
+    /// The router. Unknown paths are 404, known ones with another method 405, and paths that do not exist in the
+    /// request's version 404, all with an empty body.
+    pub fn router(self, rng: Arc<dyn Rng>) -> Router {
+        let mut paths: BTreeMap<String, BTreeMap<String, Vec<Route>>> = BTreeMap::new();
+        for route in self.routes {
+            let methods = paths.entry(positional(route.info.path)).or_default();
+            methods.entry(route.info.method.to_string()).or_default().push(route);
+        }
+        let mut router = Router::new();
+        for (path, methods) in paths {
+            let mut at_path = MethodRouter::new();
+            for routes in methods.into_values() {
+                at_path = at_path.merge(at_method(routes));
+            }
+            router = router.route(&path, at_path);
+        }
+        let router = router.layer(middleware::from_fn(server_error::wrap));
+        RequestIds::new(rng).around(router)
+    }
+
+    fn add(&mut self, route: Route) {
+        let path = positional(route.info.path);
+        let clash = self.routes.iter().find(|other| {
+            other.info.method == route.info.method
+                && positional(other.info.path) == path
+                && other.info.versions.overlaps(route.info.versions)
+        });
+        assert!(clash.is_none(), "{} {} is answered twice", route.info.method, route.info.path);
+        self.routes.push(route);
+    }
+}
+
+/// The path with its captures named by position, since two endpoints may name one place differently.
+fn positional(path: &str) -> String {
+    let mut count = 0;
+    let segments = path.split('/').map(|segment| {
+        if segment.starts_with('{') {
+            count += 1;
+            format!("{{p{count}}}")
+        } else {
+            segment.to_owned()
+        }
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// The endpoints that share a method and a path and differ in versions.
+fn at_method(routes: Vec<Route>) -> MethodRouter {
+    let filter = routes.first().and_then(|route| MethodFilter::try_from(route.info.method.clone()).ok());
+    let Some(filter) = filter else { return MethodRouter::new() };
+    let routes: Arc<[Route]> = routes.into();
+    on(filter, move |params: RawPathParams, request: axum::extract::Request| {
+        let routes = Arc::clone(&routes);
+        async move { dispatch(&routes, params, request).await }
+    })
+}
+
+async fn dispatch(routes: &[Route], params: RawPathParams, request: axum::extract::Request) -> Response {
+    let version = request.extensions().get::<Version>().copied().unwrap_or_default();
+    let Some(route) = routes.iter().find(|route| route.info.versions.contains(version)) else {
+        return respond::empty(StatusCode::NOT_FOUND);
+    };
+    let id = request_id::of(request.headers());
+    let span = tracing::info_span!("request", request = %id, endpoint = route.info.id, version = version.0);
+    route.run.run(params, request).instrument(span).await
+}

@@ -1,0 +1,212 @@
+//! Calls from other backends, behind the federator (`federation.md` §1.1 hop D, §5.4).
+
+use std::{
+    collections::BTreeMap, future::Future, marker::PhantomData, net::IpAddr, panic::AssertUnwindSafe, sync::Arc,
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use federation_api::{ApiVersion, Component, Rpc, RpcInfo, SUPPORTED};
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use public_api::{Failure, Rejection, error::common, parse_json};
+use tracing::Instrument;
+use types::Domain;
+
+use crate::{handler::Answering, request_id, respond};
+
+/// The backend that calls, as the federator found it in the certificate.
+const ORIGIN_DOMAIN: HeaderName = HeaderName::from_static("wire-origin-domain");
+/// The address that the caller's client had.
+const ORIGIN_IP: HeaderName = HeaderName::from_static("wire-origin-ip");
+/// The version of the federation API.
+const API_VERSION: HeaderName = HeaderName::from_static("x-wire-api-version");
+
+/// A call that passed every check of its declaration.
+pub struct RpcRequest<R: Rpc> {
+    /// The backend that calls. It comes from the verified connection; ids without a domain in the body are its.
+    pub origin: Domain,
+    /// The version that the caller speaks.
+    pub version: ApiVersion,
+    /// The id of the request, the same at both backends.
+    pub request_id: String,
+    /// The address that the caller's client had, as the caller says.
+    pub origin_ip: Option<IpAddr>,
+    /// What is asked.
+    pub body: R::Request,
+}
+
+/// An async function `(state, request) -> Result<answer, failure>`.
+pub trait RpcHandler<S, R: Rpc>: Clone + Send + Sync + 'static {
+    /// What it returns.
+    type Future: Future<Output = Result<R::Answer, Failure>> + Send;
+
+    /// Calls it.
+    fn call(&self, state: S, request: RpcRequest<R>) -> Self::Future;
+}
+
+impl<S, R, F, Fut> RpcHandler<S, R> for F
+where
+    R: Rpc,
+    F: Fn(S, RpcRequest<R>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<R::Answer, Failure>> + Send,
+{
+    type Future = Fut;
+
+    fn call(&self, state: S, request: RpcRequest<R>) -> Fut {
+        self(state, request)
+    }
+}
+
+/// The RPCs of a component with their handlers.
+pub struct RpcRoutes<S> {
+    component: Component,
+    state: S,
+    routes: BTreeMap<&'static str, Vec<(RpcInfo, Arc<dyn Run>)>>,
+}
+
+impl<S: Clone + Send + Sync + 'static> RpcRoutes<S> {
+    /// None yet. Handlers get clones of `state`.
+    pub fn new(component: Component, state: S) -> Self {
+        Self { component, state, routes: BTreeMap::new() }
+    }
+
+    /// Answers that RPC with that handler: `.serve::<SearchUsers, _>(search)`.
+    ///
+    /// # Panics
+    /// When it belongs to another component, or something already answers it in one of its versions: a mistake of
+    /// the program, seen at start.
+    #[must_use]
+    pub fn serve<R: Rpc, H: RpcHandler<S, R>>(mut self, handler: H) -> Self {
+        assert_eq!(R::COMPONENT, self.component, "{} belongs to another component", R::NAME);
+        let routes = self.routes.entry(R::NAME).or_default();
+        let twice = |version| R::VERSIONS.contains(version) && routes.iter().any(|(i, _)| i.versions.contains(version));
+        assert!(!SUPPORTED.into_iter().any(twice), "{} is answered twice", R::NAME);
+        let run = Bound { state: self.state.clone(), handler, rpc: PhantomData::<fn() -> R> };
+        routes.push((R::INFO, Arc::new(run)));
+        self
+    }
+
+    /// What is answered.
+    pub fn rpcs(&self) -> impl Iterator<Item = &RpcInfo> {
+        self.routes.values().flatten().map(|(info, _)| info)
+    }
+
+    /// Answers one call, `POST /federation/{rpc}`, with the headers that the federator wrote. Never fails: an error is
+    /// an answer too.
+    pub async fn handle(&self, request: Request<Bytes>) -> Response<Body> {
+        let name = request.uri().path().strip_prefix("/federation/").unwrap_or_default();
+        let Some(routes) = self.routes.get(name) else { return self.no_endpoint() };
+        if request.method() != Method::POST {
+            return respond::empty(StatusCode::METHOD_NOT_ALLOWED);
+        }
+        let call = match Call::of(request.headers()) {
+            Ok(call) => call,
+            Err(rejection) => return respond::rejection(&rejection),
+        };
+        let version = call.version;
+        let route = version.and_then(|version| routes.iter().find(|(info, _)| info.versions.contains(version)));
+        let Some((info, run)) = route else { return respond::empty(StatusCode::NOT_FOUND) };
+        let span = tracing::info_span!("rpc", request = %call.request_id, rpc = info.name, origin = %call.origin);
+        run.run(call, request.into_body()).instrument(span).await
+    }
+
+    fn no_endpoint(&self) -> Response<Body> {
+        match self.component {
+            Component::Galley => respond::failure(&common::NO_ENDPOINT.failure()),
+            Component::Brig | Component::Cargohold => respond::empty(StatusCode::NOT_FOUND),
+        }
+    }
+}
+
+struct Call {
+    origin: Domain,
+    /// `None` for one that we do not speak.
+    version: Option<ApiVersion>,
+    request_id: String,
+    origin_ip: Option<IpAddr>,
+}
+
+impl Call {
+    fn of(headers: &HeaderMap) -> Result<Self, Rejection> {
+        let origin = text(headers, &ORIGIN_DOMAIN).ok_or_else(|| Rejection::missing_header(&ORIGIN_DOMAIN))?;
+        Ok(Self {
+            origin: origin.parse().map_err(|_| Rejection::bad_header(&ORIGIN_DOMAIN))?,
+            version: version(text(headers, &API_VERSION)),
+            request_id: request_id::of(headers),
+            origin_ip: text(headers, &ORIGIN_IP).and_then(|text| text.parse().ok()),
+        })
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Absent and unparsable mean version 0 (`federation.md` §1.2); a number that we do not speak is none of ours.
+fn version(text: Option<&str>) -> Option<ApiVersion> {
+    let digits = text.map(str::trim).filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
+    let number = match digits {
+        None => Some(0),
+        Some(digits) => digits.parse().ok(),
+    };
+    number.map(ApiVersion).filter(|version| SUPPORTED.contains(version))
+}
+
+/// A handler with its RPC's and its own type forgotten.
+trait Run: Send + Sync {
+    fn run(&self, call: Call, body: Bytes) -> Answering;
+}
+
+struct Bound<S, R, H> {
+    state: S,
+    handler: H,
+    rpc: PhantomData<fn() -> R>,
+}
+
+impl<S, R, H> Run for Bound<S, R, H>
+where
+    S: Clone + Send + Sync + 'static,
+    R: Rpc,
+    H: RpcHandler<S, R>,
+{
+    fn run(&self, call: Call, body: Bytes) -> Answering {
+        let (state, handler) = (self.state.clone(), self.handler.clone());
+        Box::pin(async move {
+            let Call { origin, version, request_id, origin_ip } = call;
+            let body = match parse_json(&body) {
+                Ok(body) => body,
+                Err(failure) => return respond::failure(&failure),
+            };
+            let version = version.unwrap_or(ApiVersion(0));
+            let request = RpcRequest { origin, version, request_id, origin_ip, body };
+            let called = std::panic::catch_unwind(AssertUnwindSafe(|| handler.call(state, request)));
+            let outcome = match called {
+                Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
+                Err(panic) => Err(panic),
+            };
+            match outcome {
+                Ok(Ok(answer)) => json(&answer),
+                Ok(Err(failure)) => respond::failure(&failure),
+                Err(_) => {
+                    tracing::error!(rpc = R::NAME, "the handler panicked");
+                    respond::failure(&common::SERVER_ERROR.failure())
+                }
+            }
+        })
+    }
+}
+
+fn json<T: serde::Serialize>(answer: &T) -> Response<Body> {
+    match serde_json::to_vec(answer) {
+        Ok(bytes) => {
+            let mut response = Response::new(Body::from(bytes));
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be encoded");
+            respond::failure(&common::SERVER_ERROR.failure())
+        }
+    }
+}
