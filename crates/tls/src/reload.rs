@@ -1,0 +1,271 @@
+//! Key material in files, and its replacement when they change.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use tracing::{error, info};
+use zeroize::Zeroizing;
+
+use crate::{Contexts, ContextsHandle, Identity, MAX_PEM_FILE, Problem, Role, Roots, TlsError};
+
+/// How often files are looked at where nothing else is configured.
+pub const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(3);
+
+/// Where a certificate and its key are; both may be the same file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFiles {
+    /// PEM: the leaf, then intermediates.
+    pub certificate: PathBuf,
+    /// PEM: the private key.
+    pub key: PathBuf,
+}
+
+/// Where the trusted CA certificates are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RootSources {
+    /// PEM files with any number of certificates each, or folders of them. In a folder, hidden entries and files
+    /// without a certificate are passed over.
+    pub files: Vec<PathBuf>,
+    /// Whether the system's store counts too. It is read again whenever something else is, but not watched.
+    pub system: bool,
+}
+
+/// Where everything is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sources {
+    /// The certificate shown to callers.
+    pub server: KeyFiles,
+    /// The certificate shown to those we call.
+    pub client: KeyFiles,
+    /// Whom to trust.
+    pub roots: RootSources,
+}
+
+/// What a look at the files found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// They changed and cannot be used; the contexts are as they were.
+    Failed(TlsError),
+    /// They are as they were.
+    Unchanged,
+    /// They changed, and this generation is in use now.
+    Updated(u64),
+}
+
+/// Makes contexts of files and replaces them when the files' *contents* change, however that came about: written over,
+/// replaced, or reached through another link or folder, as Kubernetes swaps mounted secrets. Files are read and
+/// compared on an interval, which works on every file system.
+///
+/// Connections that stand are not touched. Files that cannot be used leave everything as it was.
+#[derive(Debug)]
+pub struct Reloader {
+    sources: Sources,
+    handle: ContextsHandle,
+    /// Of the contents last seen, good or bad: a fault is told once.
+    seen: Mutex<[u8; 32]>,
+}
+
+impl Reloader {
+    /// Reads everything for the first time, as generation 1.
+    ///
+    /// # Errors
+    /// [`TlsError`]: which file cannot be used, and why.
+    pub fn load(sources: Sources) -> Result<Self, TlsError> {
+        let files = Files::read(&sources);
+        let contexts = files.contexts(&sources, 1)?;
+        Ok(Self { handle: ContextsHandle::new(contexts), seen: Mutex::new(files.fingerprint()), sources })
+    }
+
+    /// The contexts, now and later.
+    pub fn handle(&self) -> &ContextsHandle {
+        &self.handle
+    }
+
+    /// Looks at the files once. Reads files: not for an async task.
+    pub fn check_now(&self) -> Check {
+        self.check(false)
+    }
+
+    /// Reads everything anew, the system's store included, whether or not something changed.
+    ///
+    /// # Errors
+    /// [`TlsError`]: which file cannot be used, and why. The contexts are as they were then.
+    pub fn reload(&self) -> Result<u64, TlsError> {
+        match self.check(true) {
+            Check::Failed(error) => Err(error),
+            Check::Unchanged | Check::Updated(_) => Ok(self.handle.contexts().generation),
+        }
+    }
+
+    /// Looks at the files again and again, for as long as it is polled.
+    pub async fn watch(self: Arc<Self>, every: Duration) {
+        let mut ticks = tokio::time::interval(every);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let this = Arc::clone(&self);
+            if tokio::task::spawn_blocking(move || this.check_now()).await.is_err() {
+                error!("federation setup error while updating certificates: the check did not finish");
+            }
+        }
+    }
+
+    fn check(&self, force: bool) -> Check {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = Files::read(&self.sources);
+        let fingerprint = files.fingerprint();
+        if *seen == fingerprint && !force {
+            return Check::Unchanged;
+        }
+        *seen = fingerprint;
+        let generation = self.handle.contexts().generation + 1;
+        match files.contexts(&self.sources, generation) {
+            Ok(contexts) => {
+                info!(generation, "updating TLS settings");
+                self.handle.replace(contexts);
+                Check::Updated(generation)
+            }
+            Err(error) => {
+                error!(failure = error.name(), "federation setup error while updating certificates: {error}");
+                Check::Failed(error)
+            }
+        }
+    }
+}
+
+/// The contents of every file at one moment. A file that appears in several places is read once.
+struct Files {
+    contents: BTreeMap<PathBuf, Result<Zeroizing<Vec<u8>>, Problem>>,
+    /// The files of CA certificates, and whether each must have one: an entry of a folder need not.
+    roots: Vec<(PathBuf, bool)>,
+}
+
+impl Files {
+    fn read(sources: &Sources) -> Self {
+        let mut files = Self { contents: BTreeMap::new(), roots: Vec::new() };
+        for KeyFiles { certificate, key } in [&sources.server, &sources.client] {
+            files.add(certificate);
+            files.add(key);
+        }
+        for path in &sources.roots.files {
+            match folder(path) {
+                Some(entries) => {
+                    for entry in entries {
+                        files.add(&entry);
+                        files.roots.push((entry, false));
+                    }
+                }
+                None => {
+                    files.add(path);
+                    files.roots.push((path.clone(), true));
+                }
+            }
+        }
+        files
+    }
+
+    fn add(&mut self, path: &Path) {
+        if !self.contents.contains_key(path) {
+            self.contents.insert(path.to_owned(), read(path));
+        }
+    }
+
+    fn fingerprint(&self) -> [u8; 32] {
+        let mut digest = Context::new(&SHA256);
+        let mut part = |bytes: &[u8]| {
+            digest.update(&(bytes.len() as u64).to_be_bytes());
+            digest.update(bytes);
+        };
+        for (path, content) in &self.contents {
+            part(path.as_os_str().as_encoded_bytes());
+            match content {
+                Ok(bytes) => {
+                    part(b"content");
+                    part(bytes);
+                }
+                Err(problem) => {
+                    part(b"problem");
+                    part(problem.to_string().as_bytes());
+                }
+            }
+        }
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(digest.finish().as_ref());
+        fingerprint
+    }
+
+    fn contexts(&self, sources: &Sources, generation: u64) -> Result<Contexts, TlsError> {
+        let server = self.identity(Role::Server, &sources.server)?;
+        let client = self.identity(Role::Client, &sources.client)?;
+        let roots = self.roots(sources.roots.system)?;
+        Contexts::new(generation, server, client, roots)
+    }
+
+    fn identity(&self, role: Role, files: &KeyFiles) -> Result<Identity, TlsError> {
+        let certificate_at = files.certificate.display().to_string();
+        let key_at = files.key.display().to_string();
+        let certificate =
+            self.content(&files.certificate).map_err(|problem| role.bad_certificate(&certificate_at, problem))?;
+        let key = self.content(&files.key).map_err(|problem| role.bad_key(&key_at, problem))?;
+        Identity::from_pem(role, (&certificate_at, certificate), (&key_at, key))
+    }
+
+    fn roots(&self, system: bool) -> Result<Roots, TlsError> {
+        let mut roots = Roots::empty();
+        for (path, must_have_one) in &self.roots {
+            let at = path.display().to_string();
+            let content = self.content(path).map_err(|problem| TlsError::InvalidCAStore { file: at.clone(), problem });
+            match content.and_then(|text| roots.add_pem(&at, text)) {
+                Err(TlsError::InvalidCAStore { problem: Problem::NoCertificate, .. }) if !must_have_one => {}
+                other => other?,
+            }
+        }
+        if system {
+            roots.add_system()?;
+        }
+        if roots.is_empty() {
+            let file = self.roots.first().map_or_else(|| "(none)".to_owned(), |(path, _)| path.display().to_string());
+            return Err(TlsError::InvalidCAStore { file, problem: Problem::NothingTrusted });
+        }
+        Ok(roots)
+    }
+
+    fn content(&self, path: &Path) -> Result<&[u8], Problem> {
+        match self.contents.get(path) {
+            Some(Ok(bytes)) => Ok(bytes.as_slice()),
+            Some(Err(problem)) => Err(problem.clone()),
+            None => Err(Problem::Unreadable("it was not there".to_owned())),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    let unreadable = |error: io::Error| Problem::Unreadable(error.to_string());
+    let mut bytes = Zeroizing::new(Vec::new());
+    let file = fs::File::open(path).map_err(unreadable)?;
+    file.take(MAX_PEM_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_PEM_FILE {
+        return Err(Problem::TooLarge(MAX_PEM_FILE));
+    }
+    Ok(bytes)
+}
+
+/// The files of a folder, without hidden ones; `None` if `path` is no folder. Links are followed.
+fn folder(path: &Path) -> Option<Vec<PathBuf>> {
+    let entries = fs::read_dir(path).ok()?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect();
+    files.sort();
+    Some(files)
+}
