@@ -1,7 +1,7 @@
 //! The limits of the client API, in one place.
 
 /// Largest JSON request body in bytes, after decompression, unless an endpoint says more.
-pub const JSON_BODY: usize = 256 * 1024;
+pub const JSON_BODY: usize = 512 * 1024;
 
 /// Most ids in one request for profiles (`POST /list-users`), so that one request's work is bounded.
 pub const LIST_USERS_IDS: usize = 500;

@@ -2,12 +2,13 @@
 //!
 //! What is wrong with them is answered with 400 and plain text, not JSON (`brig.md` §1, "Bodies").
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
+use federation_api::UserTypeFilter;
 use http::HeaderName;
 use serde_json::Value;
 
-use crate::Schema;
+use crate::{Schema, text::Secret};
 
 /// A value in the URL or in a header is missing or unreadable: 400 with this plain text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +54,45 @@ macro_rules! url_values {
     )*};
 }
 
-url_values!(types::Domain, types::Handle, types::UserId, types::TeamId, types::ClientId, u32, u64, i32, bool, String);
+url_values!(types::Domain, types::Handle, types::UserId, types::TeamId, types::ClientId, u32, u64, i32, String);
+
+impl UrlValue for bool {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("neither true nor false".to_owned()),
+        }
+    }
+
+    fn url_schema() -> Value {
+        bool::schema(&mut crate::Schemas::default())
+    }
+}
+
+impl UrlValue for Secret {
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned().into())
+    }
+
+    fn url_schema() -> Value {
+        Secret::schema(&mut crate::Schemas::default())
+    }
+}
+
+impl UrlValue for UserTypeFilter {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "app" => Ok(Self::App),
+            "regular" => Ok(Self::Regular),
+            _ => Err("neither regular nor app".to_owned()),
+        }
+    }
+
+    fn url_schema() -> Value {
+        Self::schema(&mut crate::Schemas::default())
+    }
+}
 
 /// The captures of a path: `()`, `(A,)`, `(A, B)`, ….
 pub trait PathParts: Sized + Send + 'static {
@@ -194,12 +233,12 @@ macro_rules! query {
 
         impl $crate::QueryParts for $name {
             fn parse(pairs: &$crate::QueryPairs<'_>) -> Result<Self, $crate::Rejection> {
-                Ok(Self { $($key: pairs.$how(stringify!($key))?,)* })
+                Ok(Self { $($key: pairs.$how($crate::shape::key(stringify!($key)))?,)* })
             }
 
             fn params() -> Vec<$crate::Param> {
                 vec![$($crate::Param {
-                    name: $label,
+                    name: $crate::shape::key($label),
                     required: $required,
                     schema: <$type as $crate::UrlValue>::url_schema(),
                 }),*]
@@ -224,25 +263,16 @@ impl<const MIN: u32, const MAX: u32> UrlValue for Bounded<MIN, MAX> {
     }
 }
 
-/// Values separated by commas.
+/// Values separated by commas; an empty text means none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommaSeparated<T>(pub Vec<T>);
 
 impl<T: UrlValue> UrlValue for CommaSeparated<T> {
     fn from_text(text: &str) -> Result<Self, String> {
-        text.split(',').map(T::from_text).collect::<Result<_, _>>().map(Self)
+        text.split(',').filter(|part| !part.is_empty()).map(T::from_text).collect::<Result<_, _>>().map(Self)
     }
 
     fn url_schema() -> Value {
         serde_json::json!({"type": "string"})
-    }
-}
-
-impl<T: fmt::Display> fmt::Display for CommaSeparated<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, value) in self.0.iter().enumerate() {
-            write!(f, "{}{value}", if index == 0 { "" } else { "," })?;
-        }
-        Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! What values look like, as JSON Schema, for the OpenAPI document.
 
-use std::collections::BTreeMap;
+mod foreign;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use types::{
@@ -96,6 +98,12 @@ impl<T: Schema> Schema for Vec<T> {
     }
 }
 
+impl<T: Schema> Schema for BTreeSet<T> {
+    fn schema(schemas: &mut Schemas) -> Value {
+        json!({"type": "array", "items": T::schema(schemas), "uniqueItems": true})
+    }
+}
+
 impl<K, T: Schema> Schema for BTreeMap<K, T> {
     fn schema(schemas: &mut Schemas) -> Value {
         json!({"type": "object", "additionalProperties": T::schema(schemas)})
@@ -108,3 +116,33 @@ impl<T: Schema> Schema for Qualified<T> {
         json!({"type": "object", "properties": {"domain": Domain::schema(schemas), "id": id}, "required": ["domain", "id"]})
     }
 }
+
+/// Declares an enumeration: its variants with their texts, its serde form and its schema.
+macro_rules! enumeration {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        pub enum $name {
+            $($(#[$doc])* #[serde(rename = $text)] $variant,)*
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The text.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+
+        impl $crate::Schema for $name {
+            fn schema(schemas: &mut $crate::Schemas) -> serde_json::Value {
+                schemas.named(stringify!($name), |_| serde_json::json!({"type": "string", "enum": [$($text),*]}))
+            }
+        }
+    };
+}
+pub(crate) use enumeration;
