@@ -11,8 +11,8 @@ use crate::{Payload, Schemas, Shape, Version};
 pub struct AnswerInfo {
     /// The status.
     pub status: u16,
-    /// The schema of its JSON body, if it has one.
-    pub schema: Option<Value>,
+    /// The media type and schema of its body, if it has one.
+    pub content: Option<(&'static str, Value)>,
     /// Headers beside the usual ones.
     pub headers: Vec<&'static str>,
 }
@@ -36,7 +36,7 @@ impl<T: Shape + Send + 'static> Answer for Json<T> {
     }
 
     fn info(schemas: &mut Schemas) -> Vec<AnswerInfo> {
-        vec![AnswerInfo { status: 200, schema: Some(T::schema(schemas)), headers: Vec::new() }]
+        vec![AnswerInfo { status: 200, content: Some(("application/json", T::schema(schemas))), headers: Vec::new() }]
     }
 }
 
@@ -59,7 +59,11 @@ impl<T: Shape + Send + 'static> Answer for Created<T> {
     }
 
     fn info(schemas: &mut Schemas) -> Vec<AnswerInfo> {
-        vec![AnswerInfo { status: 201, schema: Some(T::schema(schemas)), headers: vec!["Location"] }]
+        vec![AnswerInfo {
+            status: 201,
+            content: Some(("application/json", T::schema(schemas))),
+            headers: vec!["Location"],
+        }]
     }
 }
 
@@ -75,7 +79,7 @@ impl<const STATUS: u16> Answer for Empty<STATUS> {
     }
 
     fn info(_: &mut Schemas) -> Vec<AnswerInfo> {
-        vec![AnswerInfo { status: STATUS, schema: None, headers: Vec::new() }]
+        vec![AnswerInfo { status: STATUS, content: None, headers: Vec::new() }]
     }
 }
 

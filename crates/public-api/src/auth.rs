@@ -87,7 +87,7 @@ shape! {
         /// How it is presented.
         pub token_type: TokenType,
         /// How long it is valid, in seconds.
-        pub expires_in: u64,
+        pub expires_in: i64,
     }
 }
 

@@ -76,7 +76,7 @@ pub fn parse_json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Fai
             path if path.starts_with('[') => format!("${path}"),
             path => format!("$.{path}"),
         };
-        common::BAD_REQUEST.because(format!("Error in {place}: {}", error.inner()))
+        common::BAD_REQUEST.because(format!("Error in {place}: {}", reason(error.inner())))
     })?;
     reader.end().map_err(|error| common::BAD_REQUEST.because(format!("Error in $: {error}")))?;
     Ok(value)
@@ -90,5 +90,14 @@ impl PayloadError {
             Self::TooLarge => common::BODY_TOO_LARGE.failure(),
             Self::Aborted | Self::Encoding => common::BAD_REQUEST.because(self.to_string()),
         }
+    }
+}
+
+/// What is wrong, without line and column where the path says the place already.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((reason, _)) if error.is_data() => reason.to_owned(),
+        _ => text,
     }
 }

@@ -42,11 +42,11 @@ shape! {
     /// What a search found.
     pub struct SearchResult {
         /// How many there are.
-        pub found: u32,
+        pub found: i64,
         /// How many of them are here.
-        pub returned: u32,
+        pub returned: i64,
         /// How long it took, in milliseconds.
-        pub took: u32,
+        pub took: i64,
         /// The hits, best first.
         pub documents: Vec<Contact>,
         /// What the searched backend let the caller search by.

@@ -1,12 +1,6 @@
 //! What a backend says about itself.
 
-use types::Domain;
-
-use crate::{
-    Empty, Json,
-    access::{Anyone, Internal},
-    shape::shape,
-};
+use crate::{Json, access::Anyone, system::VersionInfo};
 
 endpoints! {
     Brig;
@@ -19,39 +13,41 @@ endpoints! {
     }
 }
 
-shape! {
-    /// What a client learns before anything else (`client-flows.md` §2).
-    pub struct VersionInfo {
-        /// The stable versions that are not disabled, ascending.
-        pub supported: Vec<u16>,
-        /// The versions in development that are not disabled.
-        pub development: Vec<u16>,
-        /// Whether federation is switched on.
-        pub federation: bool,
-        /// The backend domain.
-        pub domain: Domain,
-    }
-}
-
-impl crate::Shape for VersionInfo {}
-
-/// Health of the process.
+/// What every process answers, whichever components it is made of.
 pub mod process {
-    use super::{Empty, Internal};
+    use crate::{
+        Empty,
+        access::{Anyone, Internal},
+        system::{Html, Swagger},
+    };
 
     endpoints! {
         Process;
 
         /// Whether the process is up.
-        GetStatus "i_status" = GET "/i/status" [0..] {
+        GetStatus "get-status" = GET "/i/status" [0..] {
             auth: Internal,
             answer: Empty<200>,
         }
 
         /// Whether the process is up.
-        HeadStatus "head-i_status" = HEAD "/i/status" [0..] {
+        HeadStatus "head-status" = HEAD "/i/status" [0..] {
             auth: Internal,
             answer: Empty<200>,
+        }
+
+        /// The OpenAPI document of this version. Answered for disabled versions too.
+        GetSwagger "swagger-json" = GET "/api/swagger.json" [0..] {
+            auth: Anyone,
+            limit: Unlimited,
+            answer: Swagger,
+        }
+
+        /// A page that shows the OpenAPI document. Answered for disabled versions too.
+        GetSwaggerUi "swagger-ui" = GET "/api/swagger-ui" [0..] {
+            auth: Anyone,
+            limit: Unlimited,
+            answer: Html,
         }
     }
 }

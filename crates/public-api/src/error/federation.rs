@@ -33,4 +33,6 @@ entries! {
     INVALID_DOMAIN = 422 "invalid-domain" "srv record not found";
     /// A call between backends with another method than POST, or with a query string.
     INVALID_ENDPOINT = 403 "invalid-endpoint" "Only POST without a query string is allowed";
+    /// The ingress does not believe the peer's client certificate, or got none; the message says why.
+    PEER_NOT_AUTHENTICATED = 400 "authentication-failure" "The client certificate could not be authenticated";
 }
