@@ -96,8 +96,8 @@ pub enum FederationErrorKind {
     /// The answer is no JSON of the declared shape: 533 `federation-invalid-body`.
     #[error("could not parse the remote's answer: {0}")]
     InvalidBody(String),
-    /// The answer's content type is not the declared one: 533 `federation-unsupported-content-type`.
-    #[error("the remote answered with content type {0}")]
+    /// The answer's content type cannot be read: 533 `federation-invalid-content-type`.
+    #[error("the remote answered with an unreadable content type: {0}")]
     InvalidContentType(String),
     /// Federation is switched off here: 400 `federation-not-enabled`.
     #[error("no federator configured")]
@@ -105,9 +105,26 @@ pub enum FederationErrorKind {
     /// The federator failed.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
+    /// The answer's content type is not the declared one: 533 `federation-unsupported-content-type`.
+    #[error("the remote answered with content type {0}")]
+    UnsupportedContentType(String),
     /// No common version, or the RPC does not exist in it: 533 `federation-version-error`.
     #[error("{0}")]
     Version(String),
+}
+
+impl FederationErrorKind {
+    /// Whether the remote behaved as one does that no longer speaks the version it was called in: 404, which is what
+    /// an RPC outside its version range yields (`federation.md` §5.4), or a version error of its own.
+    pub fn doubts_version(&self) -> bool {
+        match self {
+            Self::Outbound(OutboundError::Remote { status: 404, .. }) => true,
+            Self::Outbound(OutboundError::Remote { inner, .. }) => {
+                inner.get("label").and_then(Value::as_str) == Some(catalogue::FEDERATION_VERSION_ERROR.label)
+            }
+            _ => false,
+        }
+    }
 }
 
 impl FederationError {
@@ -116,10 +133,13 @@ impl FederationError {
         let failure = match &self.kind {
             FederationErrorKind::InvalidBody(_) => catalogue::FEDERATION_INVALID_BODY.because(self.kind.to_string()),
             FederationErrorKind::InvalidContentType(_) => {
-                catalogue::FEDERATION_UNSUPPORTED_CONTENT_TYPE.because(self.kind.to_string())
+                catalogue::FEDERATION_INVALID_CONTENT_TYPE.because(self.kind.to_string())
             }
             FederationErrorKind::NotEnabled => catalogue::FEDERATION_NOT_ENABLED.failure(),
             FederationErrorKind::Outbound(error) => return error.to_failure(&self.domain, &self.path),
+            FederationErrorKind::UnsupportedContentType(_) => {
+                catalogue::FEDERATION_UNSUPPORTED_CONTENT_TYPE.because(self.kind.to_string())
+            }
             FederationErrorKind::Version(_) => catalogue::FEDERATION_VERSION_ERROR.because(self.kind.to_string()),
         };
         failure.with_data(json!({"type": "federation", "domain": self.domain, "path": self.path}))

@@ -21,7 +21,8 @@ pub trait Federation: Send + Sync {
     /// The highest version that the remote and we speak, asked once per remote and remembered.
     async fn version(&self, context: &CallContext, remote: &Domain) -> Result<ApiVersion, FederationError>;
 
-    /// Sends a JSON body in that version and reads the whole JSON answer.
+    /// Sends a JSON body in that version and reads the whole JSON answer. A remote's 404 or version error makes the
+    /// implementation forget the version, so that [`Federation::version`] asks again.
     async fn call_bytes(
         &self,
         context: &CallContext,
@@ -44,6 +45,8 @@ pub trait Federation: Send + Sync {
 impl dyn Federation {
     /// Calls an RPC of another backend.
     ///
+    /// Where the remembered version turns out stale, the version is agreed on anew and the call is sent once more.
+    ///
     /// # Errors
     /// [`FederationError`]: what kept the answer from coming, in the client's terms. The remote must speak a version
     /// in which `R` has its shape.
@@ -54,14 +57,23 @@ impl dyn Federation {
         request: &R::Request,
     ) -> Result<R::Answer, FederationError> {
         let fail = |kind| FederationError { kind, domain: remote.clone(), path: format!("/federation/{}", R::NAME) };
+        let invalid = |e: serde_json::Error| fail(FederationErrorKind::InvalidBody(e.to_string()));
         let version = self.version(context, remote).await?;
         if !R::VERSIONS.contains(version) {
             let text = format!("{} does not exist in version {version}, which is what {remote} speaks", R::NAME);
             return Err(fail(FederationErrorKind::Version(text)));
         }
-        let body = serde_json::to_vec(request).map_err(|e| fail(FederationErrorKind::InvalidBody(e.to_string())))?;
-        let rpc = (R::COMPONENT, RpcName::of::<R>());
-        let answer = self.call_bytes(context, remote, rpc, version, body.into()).await?;
-        serde_json::from_slice(&answer).map_err(|e| fail(FederationErrorKind::InvalidBody(e.to_string())))
+        let body = Bytes::from(serde_json::to_vec(request).map_err(invalid)?);
+        let rpc = || (R::COMPONENT, RpcName::of::<R>());
+        let mut answer = self.call_bytes(context, remote, rpc(), version, body.clone()).await;
+        if let Err(FederationError { kind, .. }) = &answer
+            && kind.doubts_version()
+            && let Ok(again) = self.version(context, remote).await
+            && again != version
+            && R::VERSIONS.contains(again)
+        {
+            answer = self.call_bytes(context, remote, rpc(), again, body).await;
+        }
+        serde_json::from_slice(&answer?).map_err(invalid)
     }
 }

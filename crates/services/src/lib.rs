@@ -4,6 +4,7 @@
 //! what stands behind it ([`Outbound`]), and reaches the own components for calls from outside through
 //! [`FederationComponent`]. Both directions speak HTTP messages, so a component may as well stand behind a network.
 
+mod client;
 mod component;
 mod context;
 mod error;
@@ -13,6 +14,7 @@ mod outbound;
 mod policy;
 
 pub use axum::body::Body;
+pub use client::{ClientLimits, FederationClient};
 pub use component::FederationComponent;
 pub use context::CallContext;
 pub use error::{FederationError, FederationErrorKind, OutboundError};
