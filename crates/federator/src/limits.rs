@@ -151,14 +151,49 @@ impl Default for BreakerLimits {
 pub struct IngressLimits {
     /// TLS handshake; beyond it the connection is closed.
     pub handshake: Duration,
-    /// From the first byte of a request to the end of its headers; beyond it 408.
+    /// From the first byte of a request to the end of its headers; beyond it 408. A new connection must begin its
+    /// first request within the same time, and a connection whose certificate is refused is closed then at the latest.
+    /// On HTTP/2 an unfinished header block belongs to no stream that could be answered: the connection is closed.
     pub headers: Duration,
     /// Silence within the body of a request; beyond it 408.
     pub body_idle: Duration,
+    /// From the end of the headers to the end of the body, however steadily it trickles; beyond it 408.
+    pub body_total: Duration,
     /// Size in bytes of a request's headers; beyond it 431.
     pub header_bytes: usize,
     /// Size in bytes of a request's body, unless the RPC says more; beyond it 413.
     pub body_bytes: usize,
+    /// How many bytes of request bodies are held at a time, over all connections; beyond it 503.
+    pub body_memory: usize,
+    /// How long the peer may take no byte of an answer; beyond it the connection is closed.
+    pub answer_idle: Duration,
+    /// How long a connection without a request stays open.
+    pub idle: Duration,
+    /// Age beyond which a connection takes no new requests, so that the peer comes back and is judged anew.
+    pub connection_age: Duration,
+    /// Pause between HTTP/2 pings.
+    pub ping_interval: Duration,
+    /// How long a ping may stay unanswered before the connection counts as dead.
+    pub ping_timeout: Duration,
+    /// How long a connection that we end may take to read our last words.
+    pub linger: Duration,
+    /// How long requests that are being answered may take once a shutdown was asked for.
+    pub drain: Duration,
+    /// How many connections are open at a time; more wait in the operating system's queue.
+    pub connections: usize,
+    /// How many of them may come from one address (of IPv6: one /64); more are closed at once.
+    pub connections_per_address: usize,
+    /// How many requests one HTTP/2 connection has open at a time; more are refused.
+    pub streams: u32,
+    /// How many requests may be reset before they were looked at; beyond it the connection is ended.
+    pub pending_resets: usize,
+    /// How many requests may be abandoned by the peer, less those that were answered; beyond it the connection is
+    /// ended. Also how many may be reset by us for breaking the protocol.
+    pub abandoned: usize,
+    /// Flow-control window in bytes of one HTTP/2 stream.
+    pub stream_window: u32,
+    /// Flow-control window in bytes of one HTTP/2 connection.
+    pub connection_window: u32,
 }
 
 impl Default for IngressLimits {
@@ -167,8 +202,24 @@ impl Default for IngressLimits {
             handshake: Duration::from_secs(5),
             headers: Duration::from_secs(10),
             body_idle: Duration::from_secs(10),
+            body_total: Duration::from_secs(120),
             header_bytes: 64 * KIB,
             body_bytes: MIB,
+            body_memory: 64 * MIB,
+            answer_idle: Duration::from_secs(30),
+            idle: Duration::from_secs(120),
+            connection_age: Duration::from_secs(3600),
+            ping_interval: Duration::from_secs(15),
+            ping_timeout: Duration::from_secs(5),
+            linger: Duration::from_secs(2),
+            drain: Duration::from_secs(10),
+            connections: 8192,
+            connections_per_address: 1024,
+            streams: 100,
+            pending_resets: 20,
+            abandoned: 100,
+            stream_window: 256 * KIB as u32,
+            connection_window: MIB as u32,
         }
     }
 }

@@ -1,0 +1,157 @@
+//! Finding the backend of a domain: the SRV record `_wire-server-federator._tcp.{domain}`, remembered for its TTL
+//! (`federation.md` §3).
+//!
+//! The same memory serves calls to a remote and the check of a caller's claimed origin, so both change their mind at
+//! the same moment. Absence is remembered too, for the TTL of the zone's SOA record but not longer than
+//! [`DnsLimits::negative_ttl`]; trouble is not. However many ask for a domain at the same moment, one look-up of it is
+//! under way.
+
+mod cache;
+mod message;
+mod nameserver;
+mod resolver;
+mod srv;
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{
+    FutureExt,
+    future::{self, BoxFuture, Either},
+};
+use tokio::time::timeout;
+use types::{Clock, Domain};
+
+use self::cache::Cache;
+pub use self::{
+    nameserver::{DnsServer, NameServerError, NameServerResolver},
+    resolver::{Family, Resolver, ResolverError, SrvAnswer},
+    srv::{SERVICE, Target, order, service_name},
+};
+use crate::{flight::Flight, limits::DnsLimits};
+
+/// Why a domain could not be discovered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DiscoveryError {
+    /// DNS failed for another reason than absence: 400 `discovery-failure`.
+    #[error("DNS error: {0}")]
+    Failure(String),
+    /// There is no SRV record, or it says that the service is not offered: 422 `invalid-domain`.
+    #[error("srv record not found: {0}")]
+    NoService(String),
+}
+
+/// What is known about a domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The targets in no particular order, at least one; [`order`] chooses.
+    pub targets: Result<Arc<[Target]>, DiscoveryError>,
+    /// For how long it is still known.
+    pub ttl: Duration,
+    /// Whether it was known already.
+    pub cached: bool,
+}
+
+/// Finds backends and remembers them.
+pub struct Discovery(Arc<Inner>);
+
+struct Inner {
+    resolver: Arc<dyn Resolver>,
+    clock: Arc<dyn Clock>,
+    limits: DnsLimits,
+    cache: Mutex<Cache>,
+    flights: Mutex<HashMap<Domain, Arc<Flight<Found>>>>,
+}
+
+impl Discovery {
+    /// Asks `resolver`, remembers by `clock`.
+    pub fn new(resolver: Arc<dyn Resolver>, clock: Arc<dyn Clock>, limits: DnsLimits) -> Self {
+        let cache = Mutex::new(Cache::new(limits.cached_domains));
+        Self(Arc::new(Inner { resolver, clock, limits, cache, flights: Mutex::default() }))
+    }
+
+    /// The targets of a domain, remembered or looked up.
+    pub async fn find(&self, domain: &Domain) -> Found {
+        let (work, mine) = {
+            // The lock on the flights is held while the memory is asked, so that nobody starts a look-up between the
+            // end of one and its coming to memory.
+            let mut flights = lock(&self.0.flights);
+            if let Some(found) = self.0.remembered(domain) {
+                return found;
+            }
+            if flights.len() >= self.0.limits.lookups {
+                flights.retain(|_, flight| flight.is_flying());
+            }
+            if flights.len() >= self.0.limits.lookups && !flights.contains_key(domain) {
+                let error = DiscoveryError::Failure("too many look-ups are under way".to_owned());
+                return Found { targets: Err(error), ttl: Duration::ZERO, cached: false };
+            }
+            let flight = flights.entry(domain.clone()).or_default();
+            flight.join(|| Arc::clone(&self.0).look_up(domain.clone()).boxed())
+        };
+        let found = work.await;
+        Found { cached: found.cached || !mine, ..found }
+    }
+
+    /// The addresses of a target's host, those of both families mixed as RFC 8305 §4 wants them, IPv6 first.
+    ///
+    /// # Errors
+    /// [`DiscoveryError::NoService`] if the host has none, [`DiscoveryError::Failure`] if that could not be learnt.
+    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, DiscoveryError> {
+        self.0.addresses(host).await
+    }
+}
+
+impl Inner {
+    fn remembered(&self, domain: &Domain) -> Option<Found> {
+        let now = self.clock.monotonic();
+        let (targets, ttl) = lock(&self.cache).get(domain, now)?;
+        Some(Found { targets, ttl, cached: true })
+    }
+
+    async fn look_up(self: Arc<Self>, domain: Domain) -> Found {
+        let answer = self.ask(|| self.resolver.srv(&domain)).await;
+        let (targets, ttl) = srv::verdict(answer, &domain, &self.limits);
+        let now = self.clock.monotonic();
+        lock(&self.cache).keep(domain.clone(), targets.clone(), ttl, now);
+        lock(&self.flights).remove(&domain);
+        Found { targets, ttl, cached: false }
+    }
+
+    /// Asks until there is an answer or the tries are used up.
+    async fn ask<'a, T>(
+        &self,
+        question: impl Fn() -> BoxFuture<'a, Result<T, ResolverError>>,
+    ) -> Result<T, ResolverError> {
+        let mut last = ResolverError::TimedOut;
+        for _ in 0..self.limits.tries.max(1) {
+            match timeout(self.limits.try_timeout, question()).await {
+                Ok(Err(error)) if error.is_passing() => last = error,
+                Ok(answer) => return answer,
+                Err(_) => last = ResolverError::TimedOut,
+            }
+        }
+        Err(last)
+    }
+
+    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, DiscoveryError> {
+        let of = |family| self.ask(move || self.resolver.addresses(host, family)).boxed();
+        let (first, second) = match future::select(of(Family::V6), of(Family::V4)).await {
+            Either::Left((first, rest)) | Either::Right((first, rest)) => {
+                let usable = first.as_ref().is_ok_and(|found| !found.is_empty());
+                let second =
+                    if usable { timeout(self.limits.resolution_delay, rest).await.ok() } else { Some(rest.await) };
+                (first, second.unwrap_or_else(|| Ok(Vec::new())))
+            }
+        };
+        resolver::join(host, first, second, self.limits.addresses)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

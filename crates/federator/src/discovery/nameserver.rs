@@ -1,0 +1,174 @@
+//! Asking name servers over the network.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture};
+use hickory_proto::{
+    op::{DnsRequestOptions, ResponseCode},
+    rr::{Name, RData, RecordType},
+};
+use hickory_resolver::{
+    Hosts, NameServerPool, PoolContext, TlsConfig,
+    config::{ConnectionConfig, NameServerConfig, ResolverOpts},
+    net::{DnsError, NetError, runtime::TokioRuntimeProvider, xfer::DnsHandle},
+    system_conf::read_system_conf,
+};
+use types::Domain;
+
+use super::{
+    Family, Resolver, ResolverError, SrvAnswer, Target,
+    message::{Reading, question, read},
+    srv::service_name,
+};
+
+/// Longest chain of aliases that is followed across several questions.
+const MAX_ALIASES: usize = 8;
+
+/// Whom to ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DnsServer {
+    /// This one, by UDP and, where an answer was cut, by TCP. The hosts file is not looked at.
+    At(SocketAddr),
+    /// Those of the operating system (`/etc/resolv.conf`), after the hosts file.
+    #[default]
+    System,
+}
+
+/// The operating system's configuration is unusable, or the resolver cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the DNS resolver cannot be set up: {0}")]
+pub struct NameServerError(String);
+
+/// A [`Resolver`] that asks name servers.
+///
+/// It remembers nothing. `localhost` is answered without asking anybody (RFC 6761 §6.3).
+#[derive(Clone)]
+pub struct NameServerResolver {
+    pool: NameServerPool<TokioRuntimeProvider>,
+    hosts: Arc<Hosts>,
+}
+
+impl NameServerResolver {
+    /// Asks `server`; `try_timeout` is how long one question may take.
+    ///
+    /// # Errors
+    /// [`NameServerError`] if the operating system's configuration cannot be read.
+    pub fn new(server: DnsServer, try_timeout: Duration) -> Result<Self, NameServerError> {
+        let failed = |error: NetError| NameServerError(error.to_string());
+        let (servers, mut options, hosts) = match server {
+            DnsServer::At(address) => (vec![at(address)], ResolverOpts::default(), Hosts::default()),
+            DnsServer::System => {
+                let (config, options) = read_system_conf().map_err(failed)?;
+                let servers = config.name_servers().to_vec();
+                (servers, options, Hosts::from_system().unwrap_or_default())
+            }
+        };
+        options.timeout = try_timeout;
+        options.cache_size = 0;
+        options.max_active_requests = 1024;
+        let context = PoolContext::new(options, TlsConfig::new().map_err(failed)?);
+        let pool = NameServerPool::from_config(servers, Arc::new(context), TokioRuntimeProvider::default());
+        Ok(Self { pool, hosts: Arc::new(hosts) })
+    }
+
+    /// The records of that kind at that name, across aliases.
+    async fn records(&self, name: Name, kind: RecordType) -> Result<(Vec<RData>, Duration), ResolverError> {
+        let (mut name, mut smallest) = (name, Duration::MAX);
+        for _ in 0..MAX_ALIASES {
+            match self.ask(&name, kind).await? {
+                Reading::Alias { name: next, ttl } => (name, smallest) = (next, smallest.min(ttl)),
+                Reading::Absent { ttl } => return Err(ResolverError::Absent { ttl: ttl.map(|ttl| ttl.min(smallest)) }),
+                Reading::Records { data, ttl } => return Ok((data, ttl.min(smallest))),
+            }
+        }
+        Err(ResolverError::Failed(format!("more than {MAX_ALIASES} aliases")))
+    }
+
+    async fn ask(&self, name: &Name, kind: RecordType) -> Result<Reading, ResolverError> {
+        let mut answers = self.pool.lookup(question(name.clone(), kind), DnsRequestOptions::default());
+        match answers.next().await {
+            Some(Ok(answer)) => match answer.metadata.response_code {
+                ResponseCode::NoError | ResponseCode::NXDomain => Ok(read(&answer, name, kind)),
+                code => Err(ResolverError::Failed(code.to_string())),
+            },
+            Some(Err(NetError::Dns(DnsError::NoRecordsFound(none)))) => {
+                let seconds = |ttl: u32| if ttl > i32::MAX as u32 { 0 } else { ttl.into() };
+                Ok(Reading::Absent { ttl: none.negative_ttl.map(|ttl| Duration::from_secs(seconds(ttl))) })
+            }
+            Some(Err(NetError::Dns(DnsError::ResponseCode(code)))) => Err(ResolverError::Failed(code.to_string())),
+            Some(Err(NetError::Timeout)) => Err(ResolverError::TimedOut),
+            Some(Err(error @ (NetError::Io(_) | NetError::NoConnections | NetError::Busy))) => {
+                Err(ResolverError::Unreachable(error.to_string()))
+            }
+            Some(Err(error)) => Err(ResolverError::Failed(error.to_string())),
+            None => Err(ResolverError::Unreachable("no answer".to_owned())),
+        }
+    }
+
+    async fn look_up_addresses(&self, host: &str, family: Family) -> Result<Vec<IpAddr>, ResolverError> {
+        if host.eq_ignore_ascii_case("localhost") {
+            return Ok(vec![match family {
+                Family::V4 => Ipv4Addr::LOCALHOST.into(),
+                Family::V6 => Ipv6Addr::LOCALHOST.into(),
+            }]);
+        }
+        let name = absolute(host)?;
+        let kind = match family {
+            Family::V4 => RecordType::A,
+            Family::V6 => RecordType::AAAA,
+        };
+        if let Some(known) = self.hosts.lookup_static_host(&question(name.clone(), kind)) {
+            return Ok(known.answers().iter().filter_map(|record| address(&record.data)).collect());
+        }
+        let (data, _) = self.records(name, kind).await?;
+        Ok(data.iter().filter_map(address).collect())
+    }
+
+    async fn look_up_srv(&self, domain: &Domain) -> Result<SrvAnswer, ResolverError> {
+        // A name that is too long with the service before it cannot have a record.
+        let name = absolute(&service_name(domain)).map_err(|_| ResolverError::Absent { ttl: None })?;
+        let (data, ttl) = self.records(name, RecordType::SRV).await?;
+        let targets = data.iter().filter_map(|data| match data {
+            RData::SRV(srv) => {
+                Some(Target { host: srv.target.to_ascii(), port: srv.port, priority: srv.priority, weight: srv.weight })
+            }
+            _ => None,
+        });
+        Ok(SrvAnswer { targets: targets.collect(), ttl })
+    }
+}
+
+impl Resolver for NameServerResolver {
+    fn srv<'a>(&'a self, domain: &'a Domain) -> BoxFuture<'a, Result<SrvAnswer, ResolverError>> {
+        self.look_up_srv(domain).boxed()
+    }
+
+    fn addresses<'a>(&'a self, host: &'a str, family: Family) -> BoxFuture<'a, Result<Vec<IpAddr>, ResolverError>> {
+        self.look_up_addresses(host, family).boxed()
+    }
+}
+
+fn at(address: SocketAddr) -> NameServerConfig {
+    let mut udp = ConnectionConfig::udp();
+    let mut tcp = ConnectionConfig::tcp();
+    (udp.port, tcp.port) = (address.port(), address.port());
+    NameServerConfig::new(address.ip(), true, vec![udp, tcp])
+}
+
+fn absolute(text: &str) -> Result<Name, ResolverError> {
+    let mut name = Name::from_ascii(text).map_err(|e| ResolverError::Failed(format!("{text:?} is no name: {e}")))?;
+    name.set_fqdn(true);
+    Ok(name)
+}
+
+fn address(data: &RData) -> Option<IpAddr> {
+    match data {
+        RData::A(v4) => Some(v4.0.into()),
+        RData::AAAA(v6) => Some(v6.0.into()),
+        _ => None,
+    }
+}

@@ -1,0 +1,72 @@
+//! The body of an answer on its way to the caller.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::link::Stream;
+
+/// A remote's body. It ends with an error when the remote is silent for too long while the caller waits, which resets
+/// the stream; the time that the caller takes for himself does not count.
+pub(super) struct RemoteBody {
+    inner: Incoming,
+    idle: Duration,
+    alarm: Pin<Box<Sleep>>,
+    waiting: bool,
+    _stream: Stream,
+}
+
+/// Why a body ended early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    /// The connection or the stream broke.
+    #[error("the remote's answer broke off: {0}")]
+    Broken(String),
+    /// Nothing came for too long.
+    #[error("the remote sent nothing for {0:?}")]
+    Silent(Duration),
+}
+
+impl RemoteBody {
+    pub(super) fn new(inner: Incoming, idle: Duration, stream: Stream) -> Self {
+        Self { inner, idle, alarm: Box::pin(sleep(idle)), waiting: false, _stream: stream }
+    }
+}
+
+impl Body for RemoteBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
+            this.waiting = false;
+            return Poll::Ready(
+                frame.map(|frame| frame.map_err(|error| BodyError::Broken(super::failure::chain(&error)))),
+            );
+        }
+        if !this.waiting {
+            this.waiting = true;
+            this.alarm.as_mut().reset(Instant::now() + this.idle);
+        }
+        match this.alarm.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Some(Err(BodyError::Silent(this.idle)))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,208 @@
+//! What is kept of each remote, and of how many.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use services::OutboundError;
+use types::{Clock, Domain, Rng};
+
+use super::{
+    breaker::{Admission, Breaker, Verdict},
+    connect::Opened,
+    pool::Pool,
+};
+use crate::{flight::Flight, limits::OutboundLimits};
+
+/// The state of one remote. Nothing in it is shared with another.
+#[derive(Debug)]
+pub(super) struct Remote {
+    pub(super) pool: Arc<Pool>,
+    pub(super) opening: Flight<Opened>,
+    breaker: Mutex<Breaker>,
+    waiting: AtomicUsize,
+    last_used: AtomicU64,
+}
+
+impl Remote {
+    fn new(limits: &OutboundLimits) -> Self {
+        Self {
+            pool: Arc::default(),
+            opening: Flight::default(),
+            breaker: Mutex::new(Breaker::new(limits.breaker.clone())),
+            waiting: AtomicUsize::new(0),
+            last_used: AtomicU64::new(0),
+        }
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a call in, unless the breaker is open or too many wait already.
+    pub(super) fn enter<'a>(
+        self: &'a Arc<Self>,
+        limits: &OutboundLimits,
+        clock: &'a dyn Clock,
+        rng: &'a dyn Rng,
+    ) -> Result<Turn<'a>, OutboundError> {
+        let admission = self.breaker().admit(clock.monotonic())?;
+        let turn = Turn { remote: self, admission, clock, rng, settled: false };
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= limits.waiting_calls {
+            // Dropping the turn takes the count back.
+            return Err(OutboundError::Busy { retry_after: limits.busy_retry_after });
+        }
+        Ok(turn)
+    }
+
+    fn is_idle(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 1 && self.pool.is_empty() && self.breaker().is_pristine()
+    }
+}
+
+/// A call's turn, from its admission to the head of its answer.
+pub(super) struct Turn<'a> {
+    remote: &'a Arc<Remote>,
+    admission: Admission,
+    clock: &'a dyn Clock,
+    rng: &'a dyn Rng,
+    settled: bool,
+}
+
+impl Turn<'_> {
+    /// Tells the breaker what became of the call.
+    ///
+    /// Failures of the connection, of TLS and of HTTP/2 count, and so does DNS that does not answer for the domain: each
+    /// means that a call takes its whole deadline for nothing. That the domain has no backend does not count, as DNS said
+    /// so in good time; and an answer is an answer, whatever its status.
+    pub(super) fn settle<T>(mut self, result: &Result<T, OutboundError>) {
+        let verdict = match result {
+            Ok(_) | Err(OutboundError::Remote { .. }) => Verdict::Answered,
+            Err(
+                OutboundError::AuthorizationFailure(_) | OutboundError::Busy { .. } | OutboundError::InvalidDomain(_),
+            ) => Verdict::Unknown,
+            Err(
+                error @ (OutboundError::ConnectionRefused(_)
+                | OutboundError::DiscoveryFailure(_)
+                | OutboundError::Http2(_)
+                | OutboundError::Tls(_)),
+            ) => Verdict::Failed(error),
+        };
+        self.tell(verdict);
+    }
+
+    fn tell(&mut self, verdict: Verdict<'_>) {
+        self.settled = true;
+        self.remote.breaker().settle(&self.admission, verdict, self.clock.monotonic(), self.rng);
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.remote.waiting.fetch_sub(1, Ordering::Relaxed);
+        if !self.settled {
+            self.tell(Verdict::Unknown);
+        }
+    }
+}
+
+/// All remotes that were called. Bounded: those of which nothing is to be remembered go first, then those that were not
+/// called for longest.
+#[derive(Debug, Default)]
+pub(super) struct Remotes {
+    remotes: Mutex<HashMap<Domain, Arc<Remote>>>,
+    uses: AtomicU64,
+}
+
+impl Remotes {
+    /// The state of a remote; a new one at the first call.
+    ///
+    /// # Errors
+    /// [`OutboundError::Busy`] when all that are remembered have calls under way.
+    pub(super) fn of(&self, domain: &Domain, limits: &OutboundLimits) -> Result<Arc<Remote>, OutboundError> {
+        let mut remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !remotes.contains_key(domain) && remotes.len() >= limits.remotes {
+            make_room(&mut remotes, limits.remotes);
+            if remotes.len() >= limits.remotes {
+                return Err(OutboundError::Busy { retry_after: limits.busy_retry_after });
+            }
+        }
+        let remote = remotes.entry(domain.clone()).or_insert_with(|| Arc::new(Remote::new(limits)));
+        remote.last_used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        Ok(Arc::clone(remote))
+    }
+
+    /// How many are remembered.
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.remotes.lock().unwrap().len()
+    }
+}
+
+fn make_room(remotes: &mut HashMap<Domain, Arc<Remote>>, limit: usize) {
+    remotes.retain(|_, remote| !remote.is_idle());
+    if remotes.len() < limit {
+        return;
+    }
+    let age = |remote: &Remote| remote.last_used.load(Ordering::Relaxed);
+    let mut uses: Vec<u64> = remotes.values().map(|remote| age(remote)).collect();
+    let (_, last_to_go, _) = uses.select_nth_unstable(limit / 4);
+    let last_to_go = *last_to_go;
+    remotes.retain(|_, remote| age(remote) > last_to_go || Arc::strong_count(remote) > 1);
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{SeededRng, SystemClock};
+
+    use super::*;
+
+    fn domain(n: usize) -> Domain {
+        format!("d{n}.example").parse().unwrap()
+    }
+
+    fn limits() -> OutboundLimits {
+        OutboundLimits { remotes: 4, waiting_calls: 2, ..OutboundLimits::default() }
+    }
+
+    #[test]
+    fn the_number_of_remotes_is_bounded_and_failing_ones_are_remembered_longest() {
+        let (remotes, limits, rng) = (Remotes::default(), limits(), SeededRng::new(1));
+        let failing = remotes.of(&domain(0), &limits).unwrap();
+        let turn = failing.enter(&limits, &SystemClock, &rng).unwrap();
+        turn.settle::<()>(&Err(OutboundError::Http2("silent".into())));
+        drop(failing);
+        for n in 1..10 {
+            remotes.of(&domain(n), &limits).unwrap();
+            assert!(remotes.len() <= 4);
+        }
+        assert!(!remotes.of(&domain(0), &limits).unwrap().breaker().is_pristine(), "it is still remembered");
+    }
+
+    #[test]
+    fn remotes_with_calls_under_way_are_not_forgotten() {
+        let (remotes, limits) = (Remotes::default(), limits());
+        let held: Vec<_> = (0..4).map(|n| remotes.of(&domain(n), &limits).unwrap()).collect();
+        assert!(matches!(remotes.of(&domain(9), &limits), Err(OutboundError::Busy { .. })));
+        assert!(remotes.of(&domain(3), &limits).is_ok());
+        drop(held);
+        assert!(remotes.of(&domain(9), &limits).is_ok());
+    }
+
+    #[test]
+    fn only_so_many_calls_wait() {
+        let (remotes, limits, rng) = (Remotes::default(), limits(), SeededRng::new(1));
+        let remote = remotes.of(&domain(0), &limits).unwrap();
+        let enter = || remote.enter(&limits, &SystemClock, &rng);
+        let (one, two) = (enter().unwrap(), enter().unwrap());
+        assert!(matches!(enter().err(), Some(OutboundError::Busy { .. })));
+        drop(one);
+        drop(enter().unwrap());
+        two.settle(&Ok(()));
+        assert!(enter().is_ok());
+    }
+}
