@@ -1,6 +1,136 @@
 //! The TLS listener that other backends call: it judges the peer, reads the request within limits, and hands both to
 //! [`InboundService`].
+//!
+//! The handshake is completed with any peer, so that one whose certificate is refused can be told why: its first request
+//! is answered with 400 `authentication-failure`, and the connection ends. It reaches nothing else.
 
+mod activity;
+mod admission;
+mod body;
+mod connection;
+mod respond;
 mod service;
+mod wire;
 
-pub use service::{AuthenticatedPeer, InboundService};
+use std::{io, sync::Arc, time::Duration};
+
+use services::HopObserver;
+use tls::ContextsHandle;
+use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, info};
+use types::{Clock, Domain};
+
+use self::admission::Admission;
+pub use self::service::{AuthenticatedPeer, InboundService};
+use crate::limits::IngressLimits;
+
+/// What an ingress is made of.
+pub struct Ingress {
+    /// The own backend domain, for the observer.
+    pub backend: Domain,
+    /// Certificates and whom to trust.
+    pub contexts: ContextsHandle,
+    /// How many signatures may lie between a root and a peer's leaf
+    /// ([`DEFAULT_VERIFY_DEPTH`](crate::trust::DEFAULT_VERIFY_DEPTH)).
+    pub verify_depth: usize,
+    /// Who answers.
+    pub inbound: Arc<dyn InboundService>,
+    /// How much of everything.
+    pub limits: IngressLimits,
+    /// For the dates of certificates.
+    pub clock: Arc<dyn Clock>,
+    /// Is told of each judged peer.
+    pub observer: Arc<dyn HopObserver>,
+}
+
+struct Shared {
+    backend: Domain,
+    contexts: ContextsHandle,
+    verify_depth: usize,
+    inbound: Arc<dyn InboundService>,
+    limits: IngressLimits,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn HopObserver>,
+    body_memory: Arc<Semaphore>,
+}
+
+impl Ingress {
+    /// Serves connections until `shutdown` is cancelled. Then it accepts no more, lets the requests finish that were
+    /// begun, for [`IngressLimits::drain`] at most, and returns when the last connection is closed.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
+        let admission = Admission::new(self.limits.connections, self.limits.connections_per_address);
+        let shared = Arc::new(Shared {
+            body_memory: Arc::new(Semaphore::new(self.limits.body_memory.min(Semaphore::MAX_PERMITS))),
+            backend: self.backend,
+            contexts: self.contexts,
+            verify_depth: self.verify_depth,
+            inbound: self.inbound,
+            limits: self.limits,
+            clock: self.clock,
+            observer: self.observer,
+        });
+        let tracker = TaskTracker::new();
+        let abandon = CancellationToken::new();
+        tokio::select! {
+            () = accept(&listener, &admission, &shared, &tracker, &shutdown, &abandon) => {}
+            () = shutdown.cancelled() => {}
+        }
+        drop(listener);
+        tracker.close();
+        let open = tracker.len();
+        if tokio::time::timeout(shared.limits.drain, tracker.wait()).await.is_err() {
+            info!(connections = tracker.len(), "closing connections that are still busy");
+            abandon.cancel();
+            tracker.wait().await;
+        }
+        info!(connections = open, "ingress has ended");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    admission: &Admission,
+    shared: &Arc<Shared>,
+    tracker: &TaskTracker,
+    shutdown: &CancellationToken,
+    abandon: &CancellationToken,
+) {
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        let Some(place) = admission.room().await else { return };
+        let (tcp, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            // The peer has gone already.
+            Err(error) if is_of_one_connection(&error) => continue,
+            // Most likely the process has no file descriptor left: others must close theirs first.
+            Err(error) => {
+                error!("cannot accept connections, trying again in {pause:?}: {error}");
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
+            }
+        };
+        pause = SHORTEST_PAUSE;
+        let Some(admitted) = admission.admit(place, address.ip()) else { continue };
+        // Answers are small and wait for nobody.
+        let _ = tcp.set_nodelay(true);
+        let served = connection::serve(Arc::clone(shared), tcp, address, shutdown.clone());
+        let abandon = abandon.clone();
+        tracker.spawn(async move {
+            let _admitted = admitted;
+            // On the heap: the task of an idle connection stays small.
+            abandon.run_until_cancelled_owned(Box::pin(served)).await;
+        });
+    }
+}
+
+/// First pause after a failure to accept; doubled with each further one.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+/// Longest pause after a failure to accept.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}

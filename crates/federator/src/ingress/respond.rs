@@ -1,0 +1,116 @@
+//! One request of one peer.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use hyper::body::Incoming;
+use public_api::{Failure, error::federation};
+use services::{Body, Hop, Step};
+use std::time::Duration;
+
+use super::{
+    AuthenticatedPeer, Shared,
+    activity::{Activity, Protocol},
+    body::{self, Answer, Exchange},
+};
+use crate::{
+    header::WIRE_ORIGIN_REQUEST_ID,
+    trust::{Peer, Refusal, Verdict},
+};
+
+/// Set by an ingress for the federator behind it. Here the federator is behind us, and takes the peer from the
+/// handshake: a peer that sends the header wants to be somebody else.
+const X_SSL_CERTIFICATE: HeaderName = HeaderName::from_static("x-ssl-certificate");
+
+/// What all requests of one connection have in common.
+pub(super) struct Caller {
+    pub(super) shared: Arc<Shared>,
+    pub(super) peer: Peer,
+    pub(super) protocol: Protocol,
+    pub(super) activity: Arc<Mutex<Activity>>,
+    /// How long the handshake and the judgement took.
+    pub(super) took: Duration,
+    /// Set when the answer that is being given is the last one.
+    pub(super) last: AtomicBool,
+    reported: AtomicBool,
+}
+
+impl Caller {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        peer: Peer,
+        protocol: Protocol,
+        activity: Arc<Mutex<Activity>>,
+        took: Duration,
+    ) -> Self {
+        Self { shared, peer, protocol, activity, took, last: AtomicBool::new(false), reported: AtomicBool::new(false) }
+    }
+
+    pub(super) async fn respond(&self, request: Request<Incoming>) -> Response<Answer> {
+        let exchange = Exchange::begin(&self.activity);
+        self.report(request.headers());
+        let mut response = match self.answer(request).await {
+            Ok(response) => response,
+            Err(failure) => failure.to_response().map(Body::from),
+        };
+        if self.protocol == Protocol::Http1 && self.last.load(Ordering::Relaxed) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response.map(|body| Answer::new(body, exchange))
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Failure> {
+        let leaf = match &self.peer.verdict {
+            Verdict::Authenticated(leaf) if self.shared.clock.now() <= leaf.not_after => Arc::clone(leaf),
+            Verdict::Authenticated(leaf) => return Err(self.refuse(&Refusal::Expired { not_after: leaf.not_after })),
+            Verdict::Refused(refusal) => return Err(self.refuse(refusal)),
+        };
+        let (mut head, body) = request.into_parts();
+        head.headers.remove(X_SSL_CERTIFICATE);
+        let inbound = &self.shared.inbound;
+        if let Some(response) = inbound.check_head(&head) {
+            return Ok(response);
+        }
+        let limits = &self.shared.limits;
+        let limit = inbound.body_limit(&head).unwrap_or(limits.body_bytes);
+        let (body, _memory) = body::read(&head.headers, body, limit, limits, &self.shared.body_memory)
+            .await
+            .inspect_err(|_| self.end_after_this())?;
+        let peer = AuthenticatedPeer { address: self.peer.address, leaf };
+        Ok(inbound.call(&peer, Request::from_parts(head, body)).await)
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Failure {
+        self.last.store(true, Ordering::Relaxed);
+        federation::PEER_NOT_AUTHENTICATED.because(refusal.to_string())
+    }
+
+    /// A request that was not read to its end leaves an HTTP/1.1 connection where no other can follow.
+    fn end_after_this(&self) {
+        if self.protocol == Protocol::Http1 {
+            self.last.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells the observer of the judgement, once: with the first request, or when the connection ends without one.
+    pub(super) fn report(&self, headers: &HeaderMap) {
+        let observer = &self.shared.observer;
+        if !observer.listening() || self.reported.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let request_id = headers.get(WIRE_ORIGIN_REQUEST_ID).and_then(|id| id.to_str().ok());
+        let (names, refused) = match &self.peer.verdict {
+            Verdict::Authenticated(leaf) => (leaf.names(), None),
+            Verdict::Refused(refusal) => (Vec::new(), Some(refusal.to_string())),
+        };
+        observer.hop(Hop {
+            backend: self.shared.backend.clone(),
+            request_id: request_id.unwrap_or_default().to_owned(),
+            took: self.took,
+            step: Step::Peer { address: self.peer.address, names, refused },
+        });
+    }
+}
