@@ -11,9 +11,9 @@ use webpki::{EndEntityCert, Error, KeyUsage};
 
 use crate::{Certificate, Purposes, Roots, provider};
 
-/// The largest number of certificates that a peer may send: a leaf and as many intermediates as a path may have.
-/// Building paths out of more costs more than a stranger may cause.
-pub const MAX_PRESENTED: usize = 7;
+/// The largest number of certificates that a peer may send. Where all issuers have the same name, trying every path costs
+/// the factorial of their number, so that more would let a stranger cause more work than a handshake is.
+pub const MAX_PRESENTED: usize = 6;
 
 /// What the leaf is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
