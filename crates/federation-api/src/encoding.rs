@@ -110,6 +110,16 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// The default of flags that are on unless said otherwise.
+pub(crate) fn yes() -> bool {
+    true
+}
+
+/// Reads `null` like an absent flag that is on unless said otherwise.
+pub(crate) fn null_is_true<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(true))
+}
+
 /// Reads anything that is no `T` as the default: for decoration that must never make a whole document unreadable.
 pub(crate) fn junk_is_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
@@ -178,10 +188,10 @@ impl LengthError {
     }
 }
 
-/// Gives a type that derives its JSON with `#[serde(remote = "Self")]` an additional field `id` on writing: the
-/// unqualified half of `qualified_id`, which old readers expect. Reading ignores it.
-macro_rules! writes_plain_id {
-    ($name:ident) => {
+/// Gives a type that derives its JSON with `#[serde(remote = "Self")]` additional fields on writing, which old readers
+/// expect though they tell nothing new. Reading ignores them.
+macro_rules! also_writes {
+    ($name:ident { $($field:ident: $type:ty = |$this:ident| $value:expr),+ $(,)? }) => {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 struct Rest<'a>(&'a $name);
@@ -193,13 +203,20 @@ macro_rules! writes_plain_id {
                 }
 
                 #[derive(serde::Serialize)]
-                struct WithId<'a> {
-                    id: types::UserId,
+                struct Whole<'a> {
+                    $($field: $type,)+
                     #[serde(flatten)]
                     rest: Rest<'a>,
                 }
 
-                serde::Serialize::serialize(&WithId { id: self.qualified_id.id, rest: Rest(self) }, serializer)
+                let whole = Whole {
+                    $($field: {
+                        let $this = self;
+                        $value
+                    },)+
+                    rest: Rest(self),
+                };
+                serde::Serialize::serialize(&whole, serializer)
             }
         }
 
@@ -210,7 +227,7 @@ macro_rules! writes_plain_id {
         }
     };
 }
-pub(crate) use writes_plain_id;
+pub(crate) use also_writes;
 
 /// Wall-clock time with all the precision there is: a fraction of none, three or six digits. For fields that are not
 /// restricted to milliseconds as [`types::Timestamp`]'s own form is.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use types::{Qualified, SearchPolicy, TeamId, UserId};
 
-use crate::{encoding::writes_plain_id, user::UserType};
+use crate::{encoding::also_writes, user::UserType};
 
 /// What is searched for. The one request whose fields are camelCase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ pub struct Contact {
     pub user_type: UserType,
 }
 
-writes_plain_id!(Contact);
+also_writes!(Contact { id: UserId = |this| this.qualified_id.id });
 
 /// Which accounts a search is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

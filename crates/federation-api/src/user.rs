@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use types::{AssetKey, Handle, ProviderId, Qualified, ServiceId, TeamId, Timestamp, UserId};
 
-use crate::encoding::{junk_is_default, null_is_default, ranged_text, writes_plain_id};
+use crate::encoding::{also_writes, junk_is_default, null_is_default, null_is_true, ranged_text, yes};
 
 /// A user as others see him.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ pub struct UserProfile {
     pub searchable: bool,
 }
 
-writes_plain_id!(UserProfile);
+also_writes!(UserProfile { id: UserId = |this| this.qualified_id.id });
 
 fn only_proteus() -> BTreeSet<BaseProtocolTag> {
     BTreeSet::from([BaseProtocolTag::Proteus])
@@ -71,14 +71,6 @@ where
     D: serde::Deserializer<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_else(only_proteus))
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn null_is_true<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or(true))
 }
 
 ranged_text! {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A version of the federation API. The current one is 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,11 +19,12 @@ impl fmt::Display for ApiVersion {
 pub const SUPPORTED: [ApiVersion; 4] = [ApiVersion(0), ApiVersion(1), ApiVersion(2), ApiVersion(3)];
 
 /// A half-open range of versions: `from ≤ v < until`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionRange {
     /// First version.
     pub from: ApiVersion,
     /// First version that is out of the range; `None` if it goes on.
+    #[serde(rename = "until_excl", default, skip_serializing_if = "Option::is_none")]
     pub until: Option<ApiVersion>,
 }
 
@@ -50,13 +51,19 @@ impl VersionRange {
     pub fn contains(self, version: ApiVersion) -> bool {
         version >= self.from && self.until.is_none_or(|until| version < until)
     }
+
+    /// Whether a version lies in both ranges.
+    pub fn overlaps(self, other: Self) -> bool {
+        let begins_before_end_of = |a: Self, b: Self| b.until.is_none_or(|until| a.from < until);
+        begins_before_end_of(self, other) && begins_before_end_of(other, self)
+    }
 }
 
 /// The answer of the RPC `api-version`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionInfo {
     /// What the backend speaks. A backend of the first version leaves it out, which means `[0]`.
-    #[serde(default = "only_version_0")]
+    #[serde(default = "only_version_0", deserialize_with = "null_is_version_0")]
     pub supported_versions: Vec<u32>,
     /// The same for peers that know versions 0 and 1 only; their parser demands it.
     pub supported: Vec<u32>,
@@ -64,6 +71,10 @@ pub struct VersionInfo {
 
 fn only_version_0() -> Vec<u32> {
     vec![0]
+}
+
+fn null_is_version_0<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(only_version_0))
 }
 
 impl VersionInfo {
