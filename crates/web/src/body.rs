@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     pin::Pin,
+    time::Duration,
 };
 
 use axum::body::{Body, BodyDataStream};
@@ -14,11 +15,11 @@ use public_api::{Failure, Payload, PayloadError, error::common};
 
 use crate::limits;
 
-/// Prepares a body of at most `max` bytes, after decompression.
+/// Prepares a body of at most `max` bytes, after decompression, that may be silent for so long.
 ///
 /// # Errors
 /// 413 if it is declared longer, 415 if it has an encoding that is not understood.
-pub(crate) fn payload(headers: &HeaderMap, body: Body, max: usize) -> Result<Payload, Failure> {
+pub(crate) fn payload(headers: &HeaderMap, body: Body, max: usize, silence: Duration) -> Result<Payload, Failure> {
     let gzip = is_gzip(headers)?;
     let wire_max = if gzip { max.saturating_add(limits::GZIP_OVERHEAD) } else { max };
     if declared_length(headers).is_some_and(|length| length > wire_max as u64) {
@@ -29,6 +30,7 @@ pub(crate) fn payload(headers: &HeaderMap, body: Body, max: usize) -> Result<Pay
         wire_left: wire_max,
         decoder: gzip.then(|| Box::new(MultiGzDecoder::new(Bounded { out: Vec::new(), left: max, full: false }))),
         done: false,
+        silence,
     };
     Ok(Payload::Stream(Box::pin(stream::try_unfold(state, State::next)) as Pin<Box<_>>))
 }
@@ -51,12 +53,13 @@ struct State {
     wire_left: usize,
     decoder: Option<Box<MultiGzDecoder<Bounded>>>,
     done: bool,
+    silence: Duration,
 }
 
 impl State {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, PayloadError> {
         while !self.done {
-            let piece = tokio::time::timeout(limits::BODY_SILENCE, self.input.next()).await;
+            let piece = tokio::time::timeout(self.silence, self.input.next()).await;
             let piece = match piece.map_err(|_| PayloadError::Silent)? {
                 None => {
                     self.done = true;
@@ -133,7 +136,7 @@ mod tests {
     async fn read(encoding: &str, pieces: Vec<Vec<u8>>, max: usize) -> Result<Vec<u8>, PayloadError> {
         let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, encoding.parse().unwrap())]);
         let stream = stream::iter(pieces.into_iter().map(|piece| Ok::<_, io::Error>(Bytes::from(piece))));
-        let payload = payload(&headers, Body::from_stream(stream), max).unwrap();
+        let payload = payload(&headers, Body::from_stream(stream), max, limits::BODY_SILENCE).unwrap();
         payload.bytes().await.map(|bytes| bytes.to_vec())
     }
 
@@ -155,22 +158,27 @@ mod tests {
         cut.truncate(cut.len() - 3);
         assert_eq!(run(read("gzip", vec![cut], 100)), Err(PayloadError::Encoding));
         let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, "br".parse().unwrap())]);
-        assert_eq!(payload(&headers, Body::empty(), 10).unwrap_err().entry, &common::UNSUPPORTED_ENCODING);
+        assert_eq!(
+            payload(&headers, Body::empty(), 10, limits::BODY_SILENCE).unwrap_err().entry,
+            &common::UNSUPPORTED_ENCODING
+        );
     }
 
     #[test]
     fn a_declared_length_beyond_the_limit_is_refused_unread() {
         let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, "11".parse().unwrap())]);
-        assert_eq!(payload(&headers, Body::empty(), 10).unwrap_err().entry, &common::BODY_TOO_LARGE);
-        assert!(payload(&headers, Body::empty(), 11).is_ok());
+        assert_eq!(
+            payload(&headers, Body::empty(), 10, limits::BODY_SILENCE).unwrap_err().entry,
+            &common::BODY_TOO_LARGE
+        );
+        assert!(payload(&headers, Body::empty(), 11, limits::BODY_SILENCE).is_ok());
     }
 
     #[test]
     fn silence_ends_a_body() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let silent = Body::from_stream(stream::pending::<io::Result<Bytes>>());
-        let payload = payload(&HeaderMap::new(), silent, 10).unwrap();
-        assert_eq!(runtime.block_on(payload.bytes()), Err(PayloadError::Silent));
+        let payload = payload(&HeaderMap::new(), silent, 10, Duration::from_millis(5)).unwrap();
+        assert_eq!(run(payload.bytes()), Err(PayloadError::Silent));
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use public_api::{
     Access, Answer, Endpoint, Failure, PathParts, QueryPairs, QueryParts, RequestBody, Version, access, error::common,
 };
 
-use crate::{body, request_id, respond};
+use crate::{body, limits, request_id, respond};
 
 /// A request that passed every check of its declaration.
 pub struct Request<E: Endpoint> {
@@ -117,7 +117,7 @@ async fn parse<E: Endpoint>(
     let pairs = QueryPairs(form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).collect());
     let query = E::Query::parse(&pairs).map_err(reject)?;
     let payload = match <E::Body as RequestBody>::PRESENT {
-        true => body::payload(&parts.headers, body, E::MAX_BODY).map_err(fail)?,
+        true => body::payload(&parts.headers, body, E::MAX_BODY, limits::BODY_SILENCE).map_err(fail)?,
         false => public_api::Payload::default(),
     };
     let body = E::Body::read(payload).await.map_err(fail)?;

@@ -4,7 +4,7 @@
 //! who may call, the limits of the body, the forms of errors) is done here. What comes out is [`Served`]: it can be
 //! joined with those of other components, knows which endpoints it answers, and becomes an [`axum::Router`].
 //!
-//! ```ignore
+//! ```text
 //! let served = web::Routes::new(brig).serve::<GetSelf, _>(profile::own).serve::<Login, _>(login::login).done();
 //! async fn own(brig: Brig, request: web::Request<GetSelf>) -> Result<Json<SelfProfile>, Failure> { … }
 //! ```
@@ -12,8 +12,11 @@
 //! For calls from other backends there is [`RpcRoutes`], which works the same way with `federation_api::Rpc`.
 
 mod body;
+pub mod coverage;
 mod handler;
 pub mod limits;
+mod openapi;
+mod process;
 mod request_id;
 mod respond;
 mod routes;
@@ -21,7 +24,9 @@ mod rpc;
 mod server_error;
 
 pub use handler::{Handler, Meta, Request};
+pub use openapi::document;
+pub use process::process;
 pub use request_id::{REQUEST_ID, RequestIds};
 pub use respond::{failure, plain};
-pub use routes::{Routes, Served};
+pub use routes::{Gate, Routes, Served, Trusting};
 pub use rpc::{RpcHandler, RpcRequest, RpcRoutes};

@@ -9,7 +9,7 @@ use axum::{
     response::Response,
     routing::{MethodFilter, MethodRouter, on},
 };
-use http::StatusCode;
+use http::{StatusCode, request::Parts};
 use public_api::{Component, Endpoint, EndpointInfo, Version};
 use tracing::Instrument;
 use types::Rng;
@@ -50,6 +50,26 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
+/// Who decides whether a request may reach its endpoint. The public edge checks tokens here; the internal listener
+/// believes what the caller asserts ([`Trusting`]).
+pub trait Gate: Send + Sync + 'static {
+    /// Lets the request pass, having written what it found out about the caller into its headers, or answers it.
+    ///
+    /// # Errors
+    /// The answer. Boxed, since answers are large and refusals are rare.
+    fn admit(&self, endpoint: &EndpointInfo, request: &mut Parts) -> Result<(), Box<Response>>;
+}
+
+/// The gate that lets everything pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Trusting;
+
+impl Gate for Trusting {
+    fn admit(&self, _: &EndpointInfo, _: &mut Parts) -> Result<(), Box<Response>> {
+        Ok(())
+    }
+}
+
 /// Endpoints with their handlers, of one component or of several.
 #[derive(Clone, Default)]
 pub struct Served {
@@ -86,11 +106,11 @@ impl Served {
         declared.map(|info| info.id).filter(|id| !self.endpoints().any(|served| served.id == *id)).collect()
     }
 
-    /// The router. Unknown paths are 404, known ones with another method 405, and paths that do not exist in the
-    /// request's version 404, all with an empty body.
-    pub fn router(self, rng: Arc<dyn Rng>) -> Router {
+    /// The router: every request passes the gate on its way to the handler. Unknown paths are 404, known ones with
+    /// another method 405, and paths that do not exist in the request's version 404, all with an empty body.
+    pub fn router(&self, gate: Arc<dyn Gate>, rng: Arc<dyn Rng>) -> Router {
         let mut paths: BTreeMap<String, BTreeMap<String, Vec<Route>>> = BTreeMap::new();
-        for route in self.routes {
+        for route in self.routes.iter().cloned() {
             let methods = paths.entry(positional(route.info.path)).or_default();
             methods.entry(route.info.method.to_string()).or_default().push(route);
         }
@@ -98,7 +118,7 @@ impl Served {
         for (path, methods) in paths {
             let mut at_path = MethodRouter::new();
             for routes in methods.into_values() {
-                at_path = at_path.merge(at_method(routes));
+                at_path = at_path.merge(at_method(routes, &gate));
             }
             router = router.route(&path, at_path);
         }
@@ -133,22 +153,32 @@ fn positional(path: &str) -> String {
 }
 
 /// The endpoints that share a method and a path and differ in versions.
-fn at_method(routes: Vec<Route>) -> MethodRouter {
+fn at_method(routes: Vec<Route>, gate: &Arc<dyn Gate>) -> MethodRouter {
     let filter = routes.first().and_then(|route| MethodFilter::try_from(route.info.method.clone()).ok());
     let Some(filter) = filter else { return MethodRouter::new() };
-    let routes: Arc<[Route]> = routes.into();
+    let site: Arc<(Vec<Route>, Arc<dyn Gate>)> = Arc::new((routes, Arc::clone(gate)));
     on(filter, move |params: RawPathParams, request: axum::extract::Request| {
-        let routes = Arc::clone(&routes);
-        async move { dispatch(&routes, params, request).await }
+        let site = Arc::clone(&site);
+        async move { dispatch(&site.0, site.1.as_ref(), params, request).await }
     })
 }
 
-async fn dispatch(routes: &[Route], params: RawPathParams, request: axum::extract::Request) -> Response {
+async fn dispatch(
+    routes: &[Route],
+    gate: &dyn Gate,
+    params: RawPathParams,
+    request: axum::extract::Request,
+) -> Response {
     let version = request.extensions().get::<Version>().copied().unwrap_or_default();
     let Some(route) = routes.iter().find(|route| route.info.versions.contains(version)) else {
         return respond::empty(StatusCode::NOT_FOUND);
     };
-    let id = request_id::of(request.headers());
+    let (mut parts, body) = request.into_parts();
+    if let Err(answer) = gate.admit(&route.info, &mut parts) {
+        return *answer;
+    }
+    let id = request_id::of(&parts.headers);
+    let request = axum::extract::Request::from_parts(parts, body);
     let span = tracing::info_span!("request", request = %id, endpoint = route.info.id, version = version.0);
     route.run.run(params, request).instrument(span).await
 }

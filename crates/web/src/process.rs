@@ -1,0 +1,34 @@
+//! What every process answers about itself: its health, and what it can be asked.
+
+use std::sync::Arc;
+
+use public_api::{
+    Empty, EndpointInfo, Failure,
+    endpoints::system::process::{GetStatus, GetSwagger, GetSwaggerUi, HeadStatus},
+    system::{Html, Swagger},
+};
+
+use crate::{Request, Routes, Served, openapi};
+
+/// `/i/status`, and the documents of the endpoints in `served`.
+pub fn process(served: &Served) -> Served {
+    let endpoints: Arc<[EndpointInfo]> = served.endpoints().cloned().collect();
+    Routes::new(endpoints)
+        .serve::<GetStatus, _>(status::<GetStatus>)
+        .serve::<HeadStatus, _>(status::<HeadStatus>)
+        .serve::<GetSwagger, _>(swagger)
+        .serve::<GetSwaggerUi, _>(swagger_ui)
+        .done()
+}
+
+async fn status<E: public_api::Endpoint>(_: Arc<[EndpointInfo]>, _: Request<E>) -> Result<Empty<200>, Failure> {
+    Ok(Empty)
+}
+
+async fn swagger(endpoints: Arc<[EndpointInfo]>, request: Request<GetSwagger>) -> Result<Swagger, Failure> {
+    Ok(Swagger(openapi::document(endpoints.iter(), request.version)))
+}
+
+async fn swagger_ui(_: Arc<[EndpointInfo]>, _: Request<GetSwaggerUi>) -> Result<Html, Failure> {
+    Ok(Html(include_str!("swagger-ui.html")))
+}
