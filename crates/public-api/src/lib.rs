@@ -1,7 +1,7 @@
 //! The contract with clients and operators: every endpoint, shape and error as a type.
 //!
 //! An endpoint is a type ([`Endpoint`]): method, path, versions, authentication, limits, request parts, answer and
-//! errors, stated once in [`endpoints`]. The router, the OpenAPI document and the coverage table are derived from that
+//! errors, stated once in [`mod@endpoints`]. The router, the OpenAPI document and the coverage table are derived from that
 //! declaration. Paths, labels, statuses and JSON are those of wire-server; `brig.md` is the reference.
 //!
 //! Handlers speak the newest shape. Where an older version of the API has another one, the converter stands beside the

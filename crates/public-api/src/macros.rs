@@ -46,7 +46,7 @@ macro_rules! endpoints {
                 const METHOD: http::Method = http::Method::$method;
                 const PATH: &'static str = $path;
                 const VERSIONS: $crate::Versions = or!([$($crate::Versions::between($from, $until))?] $crate::Versions::from($from));
-                const SUMMARY: &'static str = $summary;
+                const SUMMARY: &'static str = concat!($summary $(, $more)*);
                 const COMPONENT: $crate::Component = $crate::Component::$component;
                 const LIMIT: $crate::LimitClass = or!([$($crate::LimitClass::$limit)?] <$auth as $crate::Access>::LIMIT);
                 const MAX_BODY: usize = or!([$($max_body)?] $crate::limits::JSON_BODY);

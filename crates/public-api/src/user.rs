@@ -128,17 +128,13 @@ enumeration! {
 
 enumeration! {
     /// Who may change a profile.
+    #[derive(Default)]
     pub enum ManagedBy {
         /// The team's directory, by SCIM.
         Scim = "scim",
         /// The user, by his clients.
+        #[default]
         Wire = "wire",
-    }
-}
-
-impl Default for ManagedBy {
-    fn default() -> Self {
-        Self::Wire
     }
 }
 

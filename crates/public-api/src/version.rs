@@ -88,6 +88,7 @@ impl fmt::Display for Versions {
         match (self.from.0, self.until) {
             (0, None) => f.write_str("all"),
             (_, None) => write!(f, "from {}", self.from),
+            (from, Some(until)) if until.0 == from + 1 => write!(f, "{}", self.from),
             (_, Some(until)) => write!(f, "{} to v{}", self.from, until.0.saturating_sub(1)),
         }
     }

@@ -58,6 +58,7 @@ fn rpcs(text: &mut String) {
         let versions = match (rpc.versions.from.0, rpc.versions.until) {
             (0, None) => "all".to_owned(),
             (from, None) => format!("from {from}"),
+            (from, Some(until)) if until.0 == from + 1 => from.to_string(),
             (from, Some(until)) => format!("{from} to {}", until.0.saturating_sub(1)),
         };
         let answered = if built(rpc) { "yes" } else { "" };

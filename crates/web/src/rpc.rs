@@ -62,7 +62,13 @@ where
 pub struct RpcRoutes<S> {
     component: Component,
     state: S,
-    routes: BTreeMap<&'static str, Vec<(RpcInfo, Arc<dyn Run>)>>,
+    routes: BTreeMap<&'static str, Vec<Route>>,
+}
+
+/// An RPC in one of its shapes.
+struct Route {
+    info: RpcInfo,
+    run: Arc<dyn Run>,
 }
 
 impl<S: Clone + Send + Sync + 'static> RpcRoutes<S> {
@@ -80,16 +86,17 @@ impl<S: Clone + Send + Sync + 'static> RpcRoutes<S> {
     pub fn serve<R: Rpc, H: RpcHandler<S, R>>(mut self, handler: H) -> Self {
         assert_eq!(R::COMPONENT, self.component, "{} belongs to another component", R::NAME);
         let routes = self.routes.entry(R::NAME).or_default();
-        let twice = |version| R::VERSIONS.contains(version) && routes.iter().any(|(i, _)| i.versions.contains(version));
+        let taken = |version| routes.iter().any(|route| route.info.versions.contains(version));
+        let twice = |version| R::VERSIONS.contains(version) && taken(version);
         assert!(!SUPPORTED.into_iter().any(twice), "{} is answered twice", R::NAME);
         let run = Bound { state: self.state.clone(), handler, rpc: PhantomData::<fn() -> R> };
-        routes.push((R::INFO, Arc::new(run)));
+        routes.push(Route { info: R::INFO, run: Arc::new(run) });
         self
     }
 
     /// What is answered.
     pub fn rpcs(&self) -> impl Iterator<Item = &RpcInfo> {
-        self.routes.values().flatten().map(|(info, _)| info)
+        self.routes.values().flatten().map(|route| &route.info)
     }
 
     /// Answers one call, `POST /federation/{rpc}`, with the headers that the federator wrote. Never fails: an error is
@@ -105,8 +112,8 @@ impl<S: Clone + Send + Sync + 'static> RpcRoutes<S> {
             Err(rejection) => return respond::rejection(&rejection),
         };
         let version = call.version;
-        let route = version.and_then(|version| routes.iter().find(|(info, _)| info.versions.contains(version)));
-        let Some((info, run)) = route else { return respond::empty(StatusCode::NOT_FOUND) };
+        let route = version.and_then(|version| routes.iter().find(|route| route.info.versions.contains(version)));
+        let Some(Route { info, run }) = route else { return respond::empty(StatusCode::NOT_FOUND) };
         let span = tracing::info_span!("rpc", request = %call.request_id, rpc = info.name, origin = %call.origin);
         run.run(call, request.into_body()).instrument(span).await
     }

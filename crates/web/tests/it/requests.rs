@@ -32,21 +32,21 @@ async fn bad_values_in_url_and_headers_are_400_in_plain_text() {
         "/search/contacts?q=x&domain=nonsense",
         "/search/contacts?q=x&type=bot",
     ] {
-        get(uri).as_user().of(&toy).await.assert_plain_400();
+        get(uri).by_user().of(&toy).await.assert_plain_400();
     }
     get("/self").of(&toy).await.assert_plain_400();
     get("/self").header("z-user", "x").of(&toy).await.assert_plain_400();
-    get("/self").as_user().header("z-connection", "x").of(&toy).await.assert_plain_400();
+    get("/self").by_user().header("z-connection", "x").of(&toy).await.assert_plain_400();
 }
 
 #[tokio::test]
 async fn a_query_string_is_decoded_and_typed() {
     let toy = Toy::default();
     let uri = "/search/contacts?q=b%C3%B6b+x&domain=b.example&size=500&type=regular,app&unknown=1";
-    assert_eq!(get(uri).as_user().of(&toy).await.status, 200);
+    assert_eq!(get(uri).by_user().of(&toy).await.status, 200);
     let query = toy.seen.lock().unwrap().query.take().unwrap();
     assert_eq!((query.q.as_str(), query.size(), query.types().len()), ("böb x", 500, 2));
-    assert_eq!(get("/search/contacts?q=&type=").as_user().of(&toy).await.status, 200);
+    assert_eq!(get("/search/contacts?q=&type=").by_user().of(&toy).await.status, 200);
     let query = toy.seen.lock().unwrap().query.take().unwrap();
     assert_eq!((query.q.as_str(), query.size(), query.types().len(), query.domain), ("", 15, 0, None));
 }
@@ -96,7 +96,7 @@ async fn a_panic_is_a_server_error_and_nothing_more() {
     let toy = Toy::default();
     for when in ["at once", "wait"] {
         let body = format!(r#"{{"handle":"{when}"}}"#);
-        let answer = ask(http::Method::PUT, "/self/handle").as_user().body(body).of(&toy).await;
+        let answer = ask(http::Method::PUT, "/self/handle").by_user().body(body).of(&toy).await;
         assert_eq!(answer.error(), (500, "server-error".to_owned()));
         assert!(!answer.text().contains(when));
     }
@@ -112,12 +112,12 @@ async fn a_bare_server_error_becomes_an_error_object() {
 #[tokio::test]
 async fn a_request_id_is_taken_over_or_made_and_returned() {
     let toy = Toy::default();
-    let given = get("/self").as_user().header("request-id", "my-id").of(&toy).await;
+    let given = get("/self").by_user().header("request-id", "my-id").of(&toy).await;
     assert_eq!(given.header("request-id"), "my-id");
     assert_eq!(toy.seen.lock().unwrap().meta.clone().unwrap().request_id, "my-id");
     let long = "x".repeat(129);
     for bad in ["", "a b", &long] {
-        let made = get("/self").as_user().header("request-id", bad).of(&toy).await;
+        let made = get("/self").by_user().header("request-id", bad).of(&toy).await;
         assert_eq!(made.header("request-id").len(), 36, "{bad}");
         assert_eq!(toy.seen.lock().unwrap().meta.clone().unwrap().request_id, made.header("request-id"));
     }
@@ -127,9 +127,9 @@ async fn a_request_id_is_taken_over_or_made_and_returned() {
 #[tokio::test]
 async fn the_callers_address_is_known_if_it_is_one() {
     let toy = Toy::default();
-    get("/self").as_user().header("x-forwarded-for", "192.0.2.1").of(&toy).await;
+    get("/self").by_user().header("x-forwarded-for", "192.0.2.1").of(&toy).await;
     assert_eq!(toy.seen.lock().unwrap().meta.clone().unwrap().client_ip, Some("192.0.2.1".parse().unwrap()));
-    get("/self").as_user().header("x-forwarded-for", "192.0.2.1, 192.0.2.2").of(&toy).await;
+    get("/self").by_user().header("x-forwarded-for", "192.0.2.1, 192.0.2.2").of(&toy).await;
     assert_eq!(toy.seen.lock().unwrap().meta.clone().unwrap().client_ip, None);
 }
 
@@ -141,7 +141,7 @@ proptest! {
         let uri = format!("{}?{}", path.replace(['?', '#'], ""), query.replace('#', ""));
         prop_assume!(uri.parse::<http::Uri>().is_ok());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let answer = runtime.block_on(get(&uri).as_user().of(&Toy::default()));
+        let answer = runtime.block_on(get(&uri).by_user().of(&Toy::default()));
         prop_assert!(answer.status.as_u16() < 500 || uri.starts_with("/broken"));
     }
 }

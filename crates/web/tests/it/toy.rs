@@ -179,7 +179,7 @@ impl Ask {
         Self(self.0.header(name, value), self.1)
     }
 
-    pub fn as_user(self) -> Self {
+    pub fn by_user(self) -> Self {
         self.header("z-user", ID)
     }
 
