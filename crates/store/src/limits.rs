@@ -1,0 +1,88 @@
+//! Every limit of the store. They are equal on all engines and are checked before any I/O, so that what works on one
+//! machine works on a cluster.
+
+use std::time::Duration;
+
+/// Bytes of an encoded row key, without the tag of its table.
+pub const KEY: usize = 512;
+/// Bytes of the encoded id of an aggregate, a partition or a log. The longest name that is claimed is an e-mail
+/// address: 64 bytes before the `@`, 255 behind it (RFC 5321 §4.5.3.1).
+pub const NAME: usize = 384;
+/// Bytes of a guarded or plain value.
+pub const VALUE: usize = 64 << 10;
+/// Bytes of a value in a table of [`Size::Large`](crate::Size::Large).
+pub const LARGE_VALUE: usize = 8 << 20;
+/// Guarded rows that one commit puts or deletes.
+pub const ROWS: usize = 8192;
+/// Bytes of keys and values of the guarded rows of one commit, those of large tables apart.
+pub const ROW_BYTES: usize = 2 << 20;
+/// Plain rows that one commit puts or deletes.
+pub const EFFECTS: usize = 10_000;
+/// Appends of one commit.
+pub const APPENDS: usize = 20_000;
+/// Bytes of an entry: its key, meta and inline body.
+pub const ENTRY: usize = 64 << 10;
+/// Bytes of a body that entries share.
+pub const BODY: usize = 4 << 20;
+/// Bytes of everything in one commit.
+pub const COMMIT: usize = 16 << 20;
+
+/// Items of a page of rows or entries. A larger wish gets this many.
+pub const PAGE_ITEMS: usize = 1000;
+/// Bytes of a page; it ends with the item that reaches them.
+pub const PAGE_BYTES: usize = 1 << 20;
+
+/// How many of the last commits of an aggregate are recognised when they are sent again.
+pub const RECENT: usize = 8;
+/// How often [`Store::update`](crate::Store::update) tries, and a commit that expects named rows within it.
+pub const UPDATE_TRIES: u32 = 8;
+/// How often a claim is tried.
+pub const CLAIM_TRIES: u32 = 5;
+/// How long a claim that its owner's row does not name yet is taken for being at work.
+pub const CLAIM_GRACE: Duration = Duration::from_secs(10);
+/// How long an ephemeral aggregate's version is kept beyond its last row.
+pub const EPHEMERAL_MEMORY: Duration = Duration::from_secs(10 * 24 * 60 * 60);
+/// How long one operation may wait by default.
+pub const DEADLINE: Duration = Duration::from_secs(5);
+/// When to come again after [`Unavailable`](crate::CommitError::Unavailable).
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Entries that a [`Watch`](crate::Watch) holds for a slow watcher before it loses the oldest.
+pub const WATCH_BACKLOG: usize = 4096;
+
+/// Which limit was exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Limit {
+    /// [`APPENDS`].
+    #[error("a commit has at most {APPENDS} appends")]
+    Appends,
+    /// [`BODY`].
+    #[error("a shared body has at most {BODY} bytes")]
+    Body,
+    /// [`COMMIT`].
+    #[error("a commit has at most {COMMIT} bytes")]
+    Commit,
+    /// [`EFFECTS`].
+    #[error("a commit has at most {EFFECTS} effects")]
+    Effects,
+    /// [`ENTRY`].
+    #[error("an entry has at most {ENTRY} bytes")]
+    Entry,
+    /// [`KEY`].
+    #[error("a key has at most {KEY} bytes")]
+    Key,
+    /// [`LARGE_VALUE`].
+    #[error("a large value has at most {LARGE_VALUE} bytes")]
+    LargeValue,
+    /// [`NAME`].
+    #[error("the name of an aggregate, a partition or a log has at most {NAME} bytes")]
+    Name,
+    /// [`ROW_BYTES`].
+    #[error("the guarded rows of a commit have at most {ROW_BYTES} bytes")]
+    RowBytes,
+    /// [`ROWS`].
+    #[error("a commit has at most {ROWS} guarded rows")]
+    Rows,
+    /// [`VALUE`].
+    #[error("a value has at most {VALUE} bytes")]
+    Value,
+}

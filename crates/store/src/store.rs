@@ -1,0 +1,187 @@
+//! The store: everything that is above the engine.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use types::{Clock, Domain, Rng, SystemClock, SystemRng};
+
+use crate::{
+    AggRef, Commit, CommitError, CommitId, Committed, Key, Log, LogKind, Plain, PlainRows, ReadError, Rows,
+    UpdateError, Value, Version, View, Watch,
+    engine::{Engine, HeadQuery, Report},
+    limits::{self, Limit},
+    watch::Feed,
+};
+
+/// Where a store is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a data folder, which is made if it is not there.
+    Folder(PathBuf),
+    /// In memory, gone with the last handle.
+    Memory,
+}
+
+/// How to open a store.
+#[derive(Clone)]
+pub struct Options {
+    /// Where it is kept.
+    pub place: Place,
+    /// The backend domain it belongs to. Remembered when the store is made; another one is refused ever after.
+    pub domain: Domain,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+    /// How long one operation may wait.
+    pub deadline: Duration,
+}
+
+impl Options {
+    /// With the operating system's clock and randomness and the default deadline.
+    pub fn new(place: Place, domain: Domain) -> Self {
+        Self { place, domain, clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), deadline: limits::DEADLINE }
+    }
+}
+
+/// A handle on a store. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
+
+/// What handles, views and logs share.
+pub(crate) struct Inner {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+    feed: Feed,
+    deadline: Duration,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// A store over any engine, which announces on `feed` what it appends.
+    pub fn over(engine: Arc<dyn Engine>, feed: Feed, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
+        Self(Arc::new(Inner { engine, clock, rng, feed, deadline: limits::DEADLINE }))
+    }
+
+    /// The same store for callers that can wait so long and no longer.
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        let inner = &*self.0;
+        Self(Arc::new(Inner {
+            engine: Arc::clone(&inner.engine),
+            clock: Arc::clone(&inner.clock),
+            rng: Arc::clone(&inner.rng),
+            feed: inner.feed.clone(),
+            deadline,
+        }))
+    }
+
+    /// The clock that expiry and ids go by.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    /// Opens an aggregate, to decide on.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn view(&self, aggregate: AggRef) -> Result<View, ReadError> {
+        if aggregate.bytes.len() > limits::NAME + 2 {
+            return Err(ReadError::TooLarge { what: Limit::Name });
+        }
+        let query = HeadQuery { kind: aggregate.kind, aggregate: aggregate.bytes.clone() };
+        let version = self.0.engine.head(&query).await?;
+        Ok(View { rows: self.peek(aggregate), version })
+    }
+
+    /// The rows of an aggregate, to show. Cheaper than opening; may show part of a commit that nobody has
+    /// acknowledged yet.
+    pub fn peek(&self, aggregate: AggRef) -> Rows {
+        Rows { store: Arc::clone(&self.0), aggregate }
+    }
+
+    /// The rows of one partition of a plain table.
+    pub fn plain<P: Key, K: Key, V: Value>(&self, table: &Plain<P, K, V>, part: &P) -> PlainRows<K, V> {
+        PlainRows::new(Arc::clone(&self.0), table, part)
+    }
+
+    /// One log.
+    pub fn log<I: Key>(&self, kind: &LogKind<I>, id: &I) -> Log {
+        Log { store: Arc::clone(&self.0), log: kind.of(id) }
+    }
+
+    /// Does a commit. When it returns, everything in it is durable and seen by every later read.
+    ///
+    /// Once handed over it goes on even when the caller stops waiting.
+    ///
+    /// # Errors
+    /// See [`CommitError`]; all but `OutcomeUnknown` mean that nothing happened and nothing will.
+    pub async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
+        if commit.is_nothing() {
+            return Ok(Committed { version: Version::NEVER, appended: Vec::new(), settled: true, repeated: false });
+        }
+        let inner = &*self.0;
+        let raw = commit.into_raw(inner.clock.now(), || CommitId::random(&*inner.rng))?;
+        inner.engine.commit(&Arc::new(raw), inner.deadline).await
+    }
+
+    /// Opens an aggregate, lets `decide` look and compose a commit, and does it; again from the start when another
+    /// commit came in between. The usual way to write.
+    ///
+    /// `decide` runs once for each try, so what it does besides composing must not matter. If nothing is to be
+    /// written it returns [`Commit::free`].
+    ///
+    /// # Errors
+    /// See [`UpdateError`].
+    // Not `AsyncFnMut(&View)`: the future of an update would then not be `Send` for every lifetime, and handlers need it.
+    pub async fn update<T, E, F>(
+        &self,
+        aggregate: AggRef,
+        mut decide: impl FnMut(View) -> F,
+    ) -> Result<T, UpdateError<E>>
+    where
+        F: Future<Output = Result<(Commit, T), E>>,
+    {
+        let started = self.0.clock.monotonic();
+        for attempt in 1.. {
+            let view = self.view(aggregate.clone()).await.map_err(UpdateError::Read)?;
+            let (commit, result) = decide(view).await.map_err(UpdateError::Decide)?;
+            match self.commit(commit).await {
+                Ok(_) => return Ok(result),
+                Err(CommitError::Conflict) if attempt < limits::UPDATE_TRIES => {}
+                Err(error) => return Err(UpdateError::Commit(error)),
+            }
+            let waited = self.0.clock.monotonic().saturating_duration_since(started);
+            if waited >= self.0.deadline {
+                break;
+            }
+            self.pause(attempt).await;
+        }
+        Err(UpdateError::Commit(CommitError::Conflict))
+    }
+
+    /// Waits a random while that grows with the number of tries, so that rivals do not meet again.
+    pub(crate) async fn pause(&self, attempt: u32) {
+        let most = 1_u64 << attempt.min(7);
+        tokio::time::sleep(Duration::from_micros(self.0.rng.below(most * 500))).await;
+    }
+
+    /// What this node appends to logs of that kind from now on.
+    pub fn watch<I>(&self, kind: &LogKind<I>) -> Watch {
+        self.0.feed.watch(kind.tag())
+    }
+
+    /// Removes what has expired, for about that long. Changes no answer; to be called now and then.
+    pub async fn housekeep(&self, budget: Duration) -> Report {
+        self.0.engine.housekeep(budget).await
+    }
+
+    /// Finishes what was begun and closes. Dropping the last handle instead loses nothing acknowledged either.
+    pub async fn close(&self) {
+        self.0.engine.close().await;
+    }
+}
