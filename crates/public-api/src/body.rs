@@ -23,6 +23,9 @@ pub trait RequestBody: 'static {
     /// Whether a body is read at all.
     const PRESENT: bool = true;
 
+    /// Its media type, if only one is read. A body that names another is answered with 415.
+    const CONTENT_TYPE: Option<&'static str> = None;
+
     /// Reads it. The payload is decompressed and never longer than the endpoint allows.
     ///
     /// # Errors
@@ -52,6 +55,7 @@ impl RequestBody for NoBody {
 
 impl<T: Shape + Send + 'static> RequestBody for Json<T> {
     type Value = T;
+    const CONTENT_TYPE: Option<&'static str> = Some("application/json");
 
     async fn read(payload: Payload) -> Result<T, Failure> {
         let bytes = payload.bytes().await.map_err(PayloadError::failure)?;

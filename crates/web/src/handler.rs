@@ -3,11 +3,8 @@
 use std::{future::Future, net::IpAddr, panic::AssertUnwindSafe, pin::Pin};
 
 use axum::{body::Body, extract::RawPathParams};
-use futures_util::FutureExt;
-use http::Response;
-use public_api::{
-    Access, Answer, Endpoint, Failure, PathParts, QueryPairs, QueryParts, RequestBody, Version, access, error::common,
-};
+use http::{HeaderMap, Response, StatusCode, header};
+use public_api::{Access, Answer, Endpoint, Failure, PathParts, QueryPairs, QueryParts, RequestBody, Version, access};
 
 use crate::{body, limits, request_id, respond};
 
@@ -85,18 +82,9 @@ where
                 Ok(request) => request,
                 Err(answer) => return *answer,
             };
-            let called = std::panic::catch_unwind(AssertUnwindSafe(|| handler.call(state, request)));
-            let outcome = match called {
-                Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
-                Err(panic) => Err(panic),
-            };
-            match outcome {
-                Ok(Ok(answer)) => respond::payload(answer.into_response(version)),
-                Ok(Err(failure)) => respond::failure(&failure),
-                Err(_) => {
-                    tracing::error!(endpoint = E::ID, "the handler panicked");
-                    respond::failure(&common::SERVER_ERROR.failure())
-                }
+            match handler.call(state, request).await {
+                Ok(answer) => respond::payload(answer.into_response(version)),
+                Err(failure) => respond::failure(&failure),
             }
         })
     }
@@ -116,6 +104,7 @@ async fn parse<E: Endpoint>(
     let path = E::Path::parse(&segments).map_err(reject)?;
     let pairs = QueryPairs(form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).collect());
     let query = E::Query::parse(&pairs).map_err(reject)?;
+    check_type::<E::Body>(&parts.headers)?;
     let payload = match <E::Body as RequestBody>::PRESENT {
         true => body::payload(&parts.headers, body, E::MAX_BODY, limits::BODY_SILENCE).map_err(fail)?,
         false => public_api::Payload::default(),
@@ -123,4 +112,14 @@ async fn parse<E: Endpoint>(
     let body = E::Body::read(payload).await.map_err(fail)?;
     let meta = Meta { request_id: request_id::of(&parts.headers), client_ip: access::client_ip(&parts.headers) };
     Ok(Request { path, query, body, principal, version, meta })
+}
+
+/// A body of another type is not read. One without a type is taken for what it should be.
+fn check_type<B: RequestBody>(headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
+    let (Some(expected), Some(given)) = (B::CONTENT_TYPE, headers.get(header::CONTENT_TYPE)) else { return Ok(()) };
+    let essence = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(Box::new(respond::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("The body must be {expected}"))))
 }

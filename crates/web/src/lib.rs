@@ -16,6 +16,7 @@ pub mod coverage;
 mod handler;
 pub mod limits;
 mod openapi;
+mod panics;
 mod process;
 mod request_id;
 mod respond;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use public_api::{
-    Empty, EndpointInfo, Failure,
-    endpoints::system::process::{GetStatus, GetSwagger, GetSwaggerUi, HeadStatus},
+    Empty, Endpoint, EndpointInfo, Failure,
+    endpoints::system::process::{GetStatus, GetSwagger, GetSwaggerUi, GetSwaggerUiPage, HeadStatus},
     system::{Html, Swagger},
 };
 
@@ -17,11 +17,12 @@ pub fn process(served: &Served) -> Served {
         .serve::<GetStatus, _>(status::<GetStatus>)
         .serve::<HeadStatus, _>(status::<HeadStatus>)
         .serve::<GetSwagger, _>(swagger)
-        .serve::<GetSwaggerUi, _>(swagger_ui)
+        .serve::<GetSwaggerUi, _>(swagger_ui::<GetSwaggerUi>)
+        .serve::<GetSwaggerUiPage, _>(swagger_ui::<GetSwaggerUiPage>)
         .done()
 }
 
-async fn status<E: public_api::Endpoint>(_: Arc<[EndpointInfo]>, _: Request<E>) -> Result<Empty<200>, Failure> {
+async fn status<E: Endpoint>(_: Arc<[EndpointInfo]>, _: Request<E>) -> Result<Empty<200>, Failure> {
     Ok(Empty)
 }
 
@@ -29,6 +30,6 @@ async fn swagger(endpoints: Arc<[EndpointInfo]>, request: Request<GetSwagger>) -
     Ok(Swagger(openapi::document(endpoints.iter(), request.version)))
 }
 
-async fn swagger_ui(_: Arc<[EndpointInfo]>, _: Request<GetSwaggerUi>) -> Result<Html, Failure> {
+async fn swagger_ui<E: Endpoint>(_: Arc<[EndpointInfo]>, _: Request<E>) -> Result<Html, Failure> {
     Ok(Html(include_str!("swagger-ui.html")))
 }

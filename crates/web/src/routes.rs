@@ -17,7 +17,7 @@ use types::Rng;
 use crate::{
     RequestIds,
     handler::{Bound, Handler, Run},
-    request_id, respond, server_error,
+    panics, request_id, respond, server_error,
 };
 
 /// The endpoints of a component while they are being gathered.
@@ -173,12 +173,14 @@ async fn dispatch(
     let Some(route) = routes.iter().find(|route| route.info.versions.contains(version)) else {
         return respond::empty(StatusCode::NOT_FOUND);
     };
-    let (mut parts, body) = request.into_parts();
-    if let Err(answer) = gate.admit(&route.info, &mut parts) {
-        return *answer;
-    }
-    let id = request_id::of(&parts.headers);
-    let request = axum::extract::Request::from_parts(parts, body);
+    let id = request_id::of(request.headers());
     let span = tracing::info_span!("request", request = %id, endpoint = route.info.id, version = version.0);
-    route.run.run(params, request).instrument(span).await
+    let answer = async {
+        let (mut parts, body) = request.into_parts();
+        match gate.admit(&route.info, &mut parts) {
+            Ok(()) => route.run.run(params, axum::extract::Request::from_parts(parts, body)).await,
+            Err(answer) => *answer,
+        }
+    };
+    panics::caught(route.info.id, answer).instrument(span).await
 }

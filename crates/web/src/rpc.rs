@@ -1,19 +1,16 @@
 //! Calls from other backends, behind the federator (`federation.md` §1.1 hop D, §5.4).
 
-use std::{
-    collections::BTreeMap, future::Future, marker::PhantomData, net::IpAddr, panic::AssertUnwindSafe, sync::Arc,
-};
+use std::{collections::BTreeMap, future::Future, marker::PhantomData, net::IpAddr, sync::Arc};
 
 use axum::body::Body;
 use bytes::Bytes;
 use federation_api::{ApiVersion, Component, Rpc, RpcInfo, SUPPORTED};
-use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use public_api::{Failure, Rejection, error::common, parse_json};
 use tracing::Instrument;
 use types::Domain;
 
-use crate::{handler::Answering, request_id, respond};
+use crate::{handler::Answering, panics, request_id, respond};
 
 /// The backend that calls, as the federator found it in the certificate.
 const ORIGIN_DOMAIN: HeaderName = HeaderName::from_static("wire-origin-domain");
@@ -115,7 +112,7 @@ impl<S: Clone + Send + Sync + 'static> RpcRoutes<S> {
         let route = version.and_then(|version| routes.iter().find(|route| route.info.versions.contains(version)));
         let Some(Route { info, run }) = route else { return respond::empty(StatusCode::NOT_FOUND) };
         let span = tracing::info_span!("rpc", request = %call.request_id, rpc = info.name, origin = %call.origin);
-        run.run(call, request.into_body()).instrument(span).await
+        panics::caught(info.name, run.run(call, request.into_body())).instrument(span).await
     }
 
     fn no_endpoint(&self) -> Response<Body> {
@@ -187,18 +184,9 @@ where
             };
             let version = version.unwrap_or(ApiVersion(0));
             let request = RpcRequest { origin, version, request_id, origin_ip, body };
-            let called = std::panic::catch_unwind(AssertUnwindSafe(|| handler.call(state, request)));
-            let outcome = match called {
-                Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
-                Err(panic) => Err(panic),
-            };
-            match outcome {
-                Ok(Ok(answer)) => json(&answer),
-                Ok(Err(failure)) => respond::failure(&failure),
-                Err(_) => {
-                    tracing::error!(rpc = R::NAME, "the handler panicked");
-                    respond::failure(&common::SERVER_ERROR.failure())
-                }
+            match handler.call(state, request).await {
+                Ok(answer) => json(&answer),
+                Err(failure) => respond::failure(&failure),
             }
         })
     }

@@ -49,5 +49,12 @@ pub mod process {
             limit: Unlimited,
             answer: Html,
         }
+
+        /// The same page, under the path that documentation links to.
+        GetSwaggerUiPage "swagger-ui-page" = GET "/api/swagger-ui/" [0..] {
+            auth: Anyone,
+            limit: Unlimited,
+            answer: Html,
+        }
     }
 }

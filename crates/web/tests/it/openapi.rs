@@ -64,7 +64,8 @@ async fn it_is_served_with_a_page_for_people() {
     assert_eq!(json.json()["info"]["version"], "v3");
     assert!(json.json()["paths"]["/self"].is_object());
     assert!(json.json()["paths"]["/access/logout"].is_null(), "what nobody answers is not described");
-    let page = ask("/api/swagger-ui").await;
+    let page = ask("/api/swagger-ui/").await;
+    assert_eq!(page.text(), ask("/api/swagger-ui").await.text());
     assert!(page.header("content-type").starts_with("text/html"));
     assert!(page.text().contains("swagger.json") && !page.text().contains("https://"));
 }

@@ -66,6 +66,18 @@ async fn a_bad_body_is_400_bad_request_with_the_place() {
 }
 
 #[tokio::test]
+async fn a_body_of_another_type_is_415() {
+    let toy = Toy::default();
+    let typed = |content_type: &str| post("/i/users", NEW_USER).header("content-type", content_type);
+    for fine in ["application/json", "application/json;charset=UTF-8", "Application/JSON ; charset=utf-8"] {
+        assert_eq!(typed(fine).of(&toy).await.status, 201, "{fine}");
+    }
+    for other in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""] {
+        assert_eq!(typed(other).of(&toy).await.status, 415, "{other}");
+    }
+}
+
+#[tokio::test]
 async fn bodies_have_a_limit_declared_or_not() {
     let toy = Toy::default();
     let too_long = vec![b' '; JSON_BODY + 1];
