@@ -9,7 +9,7 @@ use crate::{
     discovery::Discovery,
     inbound::{Components, Inbound, InboundParts},
     ingress::InboundService,
-    limits::Limits,
+    limits::{InboundLimits, Limits},
     outbound::{ClientTls, Outbound, OutboundParts},
 };
 
@@ -23,8 +23,6 @@ pub struct Parts {
     pub discovery: Discovery,
     /// What remotes are called with.
     pub client_tls: Arc<dyn ClientTls>,
-    /// Who answers the calls of remotes.
-    pub components: Components,
     /// All limits; those of discovery and of the ingress went into these already.
     pub limits: Limits,
     /// For the pauses of circuit breakers.
@@ -36,37 +34,35 @@ pub struct Parts {
 }
 
 /// Both directions of federation over one discovery and one policy.
+///
+/// The way out exists first, because components hold it; the way in is made when they are there ([`Self::inbound`]).
 pub struct Federator {
     outbound: Arc<Outbound>,
-    inbound: Arc<Inbound>,
+    own_domain: Domain,
+    policy: Arc<dyn PolicySource>,
+    discovery: Arc<Discovery>,
+    limits: InboundLimits,
+    rng: Arc<dyn Rng>,
+    observer: Arc<dyn HopObserver>,
 }
 
 impl Federator {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { own_domain, policy, discovery, client_tls, components, limits, clock, rng, observer } = parts;
+        let Parts { own_domain, policy, discovery, client_tls, limits, clock, rng, observer } = parts;
         let discovery = Arc::new(discovery);
-        let inbound = Inbound::new(InboundParts {
+        let outbound = Outbound::new(OutboundParts {
             own_domain: own_domain.clone(),
             policy: Arc::clone(&policy),
             discovery: Arc::clone(&discovery),
-            components,
-            limits: limits.inbound,
+            tls: client_tls,
+            limits: Arc::new(limits.outbound),
+            clock,
             rng: Arc::clone(&rng),
             observer: Arc::clone(&observer),
         });
-        let limits = Arc::new(limits.outbound);
-        let outbound = Outbound::new(OutboundParts {
-            own_domain,
-            policy,
-            discovery,
-            tls: client_tls,
-            limits,
-            clock,
-            rng,
-            observer,
-        });
-        Arc::new(Self { outbound: Arc::new(outbound), inbound: Arc::new(inbound) })
+        let outbound = Arc::new(outbound);
+        Arc::new(Self { outbound, own_domain, policy, discovery, limits: limits.inbound, rng, observer })
     }
 
     /// The way out, for `services::FederationClient`.
@@ -74,8 +70,16 @@ impl Federator {
         Arc::clone(&self.outbound) as Arc<dyn services::Outbound>
     }
 
-    /// The way in, for the ingress.
-    pub fn inbound(&self) -> Arc<dyn InboundService> {
-        Arc::clone(&self.inbound) as Arc<dyn InboundService>
+    /// The way in, for the ingress, to the components that answer.
+    pub fn inbound(&self, components: Components) -> Arc<dyn InboundService> {
+        Arc::new(Inbound::new(InboundParts {
+            own_domain: self.own_domain.clone(),
+            policy: Arc::clone(&self.policy),
+            discovery: Arc::clone(&self.discovery),
+            components,
+            limits: self.limits.clone(),
+            rng: Arc::clone(&self.rng),
+            observer: Arc::clone(&self.observer),
+        }))
     }
 }

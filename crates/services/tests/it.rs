@@ -1,5 +1,7 @@
 //! Calls to other backends over a scripted way out.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
@@ -101,7 +103,7 @@ fn bench_within(limits: ClientLimits, answers: impl IntoIterator<Item = Answer>)
     let script = Script::of(answers);
     let clock = Arc::new(ManualClock::at(Timestamp::EPOCH));
     let own = "a.example".parse().unwrap();
-    let client = FederationClient::new(own, script.clone(), clock.clone(), limits);
+    let client = FederationClient::new(own, Arc::<Script>::clone(&script), Arc::<ManualClock>::clone(&clock), limits);
     Bench { script, clock, client: Arc::new(client) }
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rustls::ClientConfig;
+use rustls::{ClientConfig, ProtocolVersion};
 use rustls_pki_types::{DnsName, ServerName};
 use services::OutboundError;
 use tokio::{
@@ -129,7 +129,11 @@ impl Opening {
 
     fn origin(&self, target: &Target, address: SocketAddr, stream: &TlsStream<TcpStream>) -> Origin {
         let session = stream.get_ref().1;
-        let version = session.protocol_version().and_then(|version| version.as_str()).unwrap_or_default();
+        let version = match session.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+            Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+            _ => "TLS",
+        };
         let suite = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
         let leaf = session.peer_certificates().and_then(|chain| chain.first());
         let names = leaf.and_then(|leaf| tls::Certificate::parse(leaf).ok()).map(|leaf| leaf.names());

@@ -1,0 +1,8 @@
+//! Federation against real name servers and real TLS servers on loopback.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod discovery;
+mod inbound;
+mod outbound;
+mod support;
