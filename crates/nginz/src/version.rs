@@ -142,6 +142,30 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn the_router_sees_the_path_alone_and_the_version_that_the_path_said() {
+        use axum::routing::get;
+        use tower::ServiceExt;
+
+        async fn probe(request: Request) -> String {
+            let header = request.headers().contains_key(VERSION_HEADER);
+            format!("{} {:?} {header}", request.uri(), request.extensions().get::<Version>().unwrap())
+        }
+
+        let router = around(Router::new().route("/self", get(probe)), BTreeSet::new());
+        for (uri, seen) in [
+            ("/v5/self?a=%2F", "/self?a=%2F Version(5) false"),
+            ("/self", "/self Version(0) false"),
+            ("https://a.example/v5/self", "https://a.example/self Version(5) false"),
+        ] {
+            let request =
+                Request::builder().uri(uri).header(VERSION_HEADER, "9").body(axum::body::Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            let body = axum::body::to_bytes(answer.into_body(), 1_000).await.unwrap();
+            assert_eq!(body, seen.as_bytes(), "{uri}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_behind_a_version_is_the_path(version in 0_u16..=16, path in "(/[a-z]{2,5}){0,3}") {

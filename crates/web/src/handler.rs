@@ -1,6 +1,6 @@
 //! What a handler is given, and how a declared endpoint becomes a call of its handler.
 
-use std::{future::Future, net::IpAddr, panic::AssertUnwindSafe, pin::Pin};
+use std::{future::Future, net::IpAddr, pin::Pin};
 
 use axum::{body::Body, extract::RawPathParams};
 use http::{HeaderMap, Response, StatusCode, header};
