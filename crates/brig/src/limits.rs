@@ -17,7 +17,7 @@ pub const SEARCH_SCAN: usize = 1_000;
 pub const SEARCH_TERM: usize = 1_024;
 
 /// Most profiles that one call of another backend gets.
-pub const REMOTE_PROFILES: usize = 500;
+pub const REMOTE_PROFILES: usize = 10_000;
 
 /// Backends that one request for profiles asks at the same time.
 pub const PARALLEL_REMOTES: usize = 16;

@@ -34,6 +34,13 @@ impl Default for HashingOptions {
 impl HashingOptions {
     /// The least that the algorithm takes, for tests.
     pub const CHEAPEST: Self = Self { memory_kib: 8, iterations: 1, parallelism: 1 };
+
+    /// The nearest costs that the algorithm takes: 8 KiB for each lane, one pass, one lane at least.
+    fn valid(self) -> Self {
+        let parallelism = self.parallelism.clamp(1, MAX_STORED_PARALLELISM);
+        let memory_kib = self.memory_kib.clamp(8 * parallelism, MAX_STORED_MEMORY_KIB);
+        Self { memory_kib, iterations: self.iterations.clamp(1, MAX_STORED_ITERATIONS), parallelism }
+    }
 }
 
 /// The hash of a password as it is stored, argon2id in PHC form or wire-server's older scrypt form. Never shown.
@@ -73,20 +80,21 @@ const MAX_STORED_PARALLELISM: u32 = 64;
 const MAX_STORED_BYTES: usize = 64;
 
 /// Hashes a new password. Takes the configured time and memory; never call it on a thread that serves requests.
-pub fn hash(password: &SecretString, options: HashingOptions, rng: &dyn Rng) -> Option<PasswordHash> {
+pub fn hash(password: &SecretString, options: HashingOptions, rng: &dyn Rng) -> PasswordHash {
+    let options = options.valid();
     let mut salt = [0; LEN];
     rng.fill(&mut salt);
-    let tag = argon2id(password, &salt, options, Version::V0x13, LEN)?;
+    let tag = argon2id(password, &salt, options, Version::V0x13, LEN).expect("the costs are valid and the salt fits");
     let HashingOptions { memory_kib: m, iterations: t, parallelism: p } = options;
     let (salt, tag) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(tag));
-    Some(PasswordHash(format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${tag}")))
+    PasswordHash(format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${tag}"))
 }
 
 /// Compares a password with a stored hash, in constant time as far as the tag is concerned.
 pub fn verify(password: &SecretString, stored: &PasswordHash, options: HashingOptions) -> Verdict {
     let (expected, computed, current) = if let Some(phc) = Phc::parse(&stored.0) {
         let computed = argon2id(password, &phc.salt, phc.options, phc.version, phc.tag.len());
-        let current = phc.options == options && phc.version == Version::V0x13;
+        let current = phc.options == options.valid() && phc.version == Version::V0x13;
         (phc.tag, computed, current)
     } else if let Some(scrypt) = Scrypt::parse(&stored.0) {
         let computed = scrypt.compute(password);
@@ -206,14 +214,16 @@ mod tests {
     fn what_was_hashed_is_verified() {
         let rng = SeededRng::new(1);
         let options = HashingOptions::CHEAPEST;
-        let stored = hash(&secret("correct horse"), options, &rng).unwrap();
+        let stored = hash(&secret("correct horse"), options, &rng);
         assert!(stored.0.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{}", stored.0);
         assert_eq!(verify(&secret("correct horse"), &stored, options), Verdict::Right);
         assert_eq!(verify(&secret("correct horses"), &stored, options), Verdict::Wrong);
         let dearer = HashingOptions { iterations: 2, ..options };
         assert_eq!(verify(&secret("correct horse"), &stored, dearer), Verdict::Outdated);
-        assert_ne!(hash(&secret("correct horse"), options, &rng).unwrap(), stored, "each hash has a salt of its own");
+        assert_ne!(hash(&secret("correct horse"), options, &rng), stored, "each hash has a salt of its own");
         assert_eq!(format!("{stored:?}"), "PasswordHash");
+        let impossible = HashingOptions { memory_kib: 0, iterations: 0, parallelism: 0 };
+        assert_eq!(verify(&secret("x"), &hash(&secret("x"), impossible, &rng), impossible), Verdict::Right);
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl PasswordPool {
     /// [`Overloaded`].
     pub async fn hash(&self, password: SecretString) -> Result<PasswordHash, Overloaded> {
         let (options, rng) = (self.options, Arc::clone(&self.rng));
-        self.run(move || hash(&password, options, &*rng)).await?.ok_or(Overloaded)
+        self.run(move || hash(&password, options, &*rng)).await
     }
 
     /// Compares a password with a stored hash.

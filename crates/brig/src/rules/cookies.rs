@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(renewal(&session, &[], age, at(9_000)), Renewal::Keep);
         let old = superseded(&new, 2);
         let successor = cookie(2, 1_101);
-        assert_eq!(renewal(&old, &[successor.clone()], age, at(1_102)), Renewal::Repeat(successor));
+        assert_eq!(renewal(&old, std::slice::from_ref(&successor), age, at(1_102)), Renewal::Repeat(successor));
         assert_eq!(renewal(&old, &[], age, at(1_102)), Renewal::Succeed, "the successor was revoked");
     }
 

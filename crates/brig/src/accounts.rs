@@ -1,0 +1,292 @@
+//! Accounts on the store: making them, finding them, changing them (`store.md` §4, rows a and b).
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use public_api::{
+    UserProfile,
+    email::EmailAddress,
+    user::{ManagedBy, NewUser, SelfProfile},
+};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use store::{ClaimKind, Commit, Names, View};
+use subtle::ConstantTimeEq as _;
+use types::{Handle, UserId};
+
+use crate::{
+    Account, Brig,
+    claims::ClaimError,
+    directory, limits,
+    password::Overloaded,
+    rules::{
+        email::EmailKey,
+        profiles,
+        registration::{self, Unwelcome},
+    },
+    tables::{ACCOUNT, ACTIVATION, ACTIVATION_CODE, EMAIL_CLAIM, HANDLE_CLAIM, USER},
+    trouble::Trouble,
+};
+
+/// Why there is no new account.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RegisterError {
+    /// The code that should prove the address is wrong.
+    #[error("wrong activation code")]
+    Code,
+    /// Another account has the address, or the id that was asked for.
+    #[error("the address or the id is in use")]
+    KeyExists,
+    /// Too many passwords are being hashed.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] Trouble),
+    /// The request itself.
+    #[error(transparent)]
+    Unwelcome(#[from] Unwelcome),
+}
+
+/// Why the handle is not changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HandleError {
+    /// The customer's directory decides on it.
+    #[error("the handle is managed by SCIM")]
+    Managed,
+    /// The user has no verified identity.
+    #[error("the user has no verified identity")]
+    NoIdentity,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] Trouble),
+    /// Another account has it.
+    #[error("the handle is taken")]
+    Taken,
+    /// There is no such user.
+    #[error("no such user")]
+    UnknownUser,
+}
+
+/// A code that proves an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivationCode {
+    /// Which address it is for, without naming it: base64url of the digest of its key.
+    pub key: String,
+    /// Six digits.
+    pub code: String,
+    /// How often a wrong code may still be presented.
+    pub tries: u32,
+    /// The account that it was made for; none for an address that was asked about before there was an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserId>,
+}
+
+impl Brig {
+    /// The account of that id, whatever its state.
+    pub(crate) async fn account(&self, user: UserId) -> Result<Option<Account>, Trouble> {
+        Ok(self.store().peek(USER.of(&user)).get(&ACCOUNT, &()).await?.map(|row| row.value))
+    }
+
+    /// The account that has that handle.
+    pub(crate) async fn by_handle(&self, handle: &Handle) -> Result<Option<(UserId, Account)>, Trouble> {
+        let owner = self.store().claim(&HANDLE_CLAIM, handle.as_str()).owner().await?;
+        self.owning(owner, |account| account.handle.as_ref() == Some(handle)).await
+    }
+
+    /// The account that has that address.
+    pub(crate) async fn by_email(&self, key: &EmailKey) -> Result<Option<(UserId, Account)>, Trouble> {
+        let owner = self.store().claim(&EMAIL_CLAIM, key.as_str()).owner().await?;
+        self.owning(owner, |account| account.identity().is_some_and(|email| EmailKey::of(email) == *key)).await
+    }
+
+    /// The account of a claim's owner, if it still has what was claimed.
+    async fn owning(
+        &self,
+        owner: Option<UserId>,
+        has_it: impl FnOnce(&Account) -> bool,
+    ) -> Result<Option<(UserId, Account)>, Trouble> {
+        let Some(user) = owner else { return Ok(None) };
+        Ok(self.account(user).await?.filter(has_it).map(|account| (user, account)))
+    }
+
+    /// What the user himself sees of an account.
+    pub(crate) fn own_profile(&self, id: UserId, account: &Account) -> SelfProfile {
+        profiles::own(id, account, self.domain(), self.settings().default_user_locale, self.clock().now())
+    }
+
+    /// What others see of an account.
+    pub(crate) fn profile(&self, id: UserId, account: &Account) -> Option<UserProfile> {
+        profiles::others(id, account, self.domain(), self.clock().now())
+    }
+
+    /// What others see of several accounts, in the order of the ids; unknown ones are left out.
+    pub(crate) async fn profiles(&self, ids: &[UserId]) -> Result<Vec<UserProfile>, Trouble> {
+        let read = |id: UserId| async move {
+            let account = self.account(id).await?;
+            Ok(account.and_then(|account| self.profile(id, &account)))
+        };
+        let read = stream::iter(ids.to_vec()).map(read).buffered(limits::PARALLEL_READS);
+        read.try_filter_map(|profile| async { Ok(profile) }).try_collect().await
+    }
+
+    /// Makes an account. It exists, with its address, once its row is committed; whatever stops the way there binds
+    /// nothing.
+    pub(crate) async fn register(&self, new: NewUser) -> Result<(UserId, Account), RegisterError> {
+        let guest_life = self.settings().session_token_timeout;
+        let mut account = registration::internal(&new, guest_life, self.clock().now())?;
+        if let (Some(address), Some(code)) = (&new.email, &new.email_code) {
+            self.redeem(address, code.expose()).await?;
+        }
+        if let Some(password) = &new.password {
+            account.password = Some(self.passwords().hash(SecretString::from(password.expose().to_owned())).await?);
+        }
+        let user = new.uuid.map_or_else(|| UserId::random(self.rng()), UserId);
+        let key = account.email.as_ref().map(EmailKey::of);
+        let mut update = self.update(USER.of(&user));
+        loop {
+            // Opened before the claim is taken: a rival who takes the claim over touches this aggregate, so that the
+            // commit below fails (`store.md` §1, "Claim").
+            let view = update.open().await?;
+            if view.get(&ACCOUNT, &()).await.map_err(Trouble::from)?.is_some() {
+                return Err(RegisterError::KeyExists);
+            }
+            if let Some(key) = &key {
+                let taken = self.store().claim(&EMAIL_CLAIM, key.as_str()).take(&view).await;
+                match taken.map_err(ClaimError::from) {
+                    Ok(()) => {}
+                    Err(ClaimError::Taken) => return Err(RegisterError::KeyExists),
+                    Err(ClaimError::Store(trouble)) => return Err(trouble.into()),
+                }
+            }
+            let committed = update.commit(written(&view, user, None, &account)).await;
+            if committed.is_err()
+                && let Some(key) = &key
+            {
+                self.give_up(&EMAIL_CLAIM, key.as_str(), user).await;
+            }
+            if committed? {
+                if let Some(address) = &account.email {
+                    self.new_activation_code(address, user).await?;
+                }
+                return Ok((user, account));
+            }
+        }
+    }
+
+    /// Gives a user another handle. Afterwards the old one is free at once.
+    pub(crate) async fn change_handle(&self, user: UserId, handle: &Handle) -> Result<(), HandleError> {
+        let mut update = self.update(USER.of(&user));
+        loop {
+            let view = update.open().await?;
+            let before = view.get(&ACCOUNT, &()).await.map_err(Trouble::from)?;
+            let before = before.map(|row| row.value).ok_or(HandleError::UnknownUser)?;
+            if before.identity().is_none() {
+                return Err(HandleError::NoIdentity);
+            }
+            if before.handle.as_ref() == Some(handle) {
+                return Ok(());
+            }
+            if before.managed_by == ManagedBy::Scim {
+                return Err(HandleError::Managed);
+            }
+            let taken = self.store().claim(&HANDLE_CLAIM, handle.as_str()).take(&view).await;
+            match taken.map_err(ClaimError::from) {
+                Ok(()) => {}
+                Err(ClaimError::Taken) => return Err(HandleError::Taken),
+                Err(ClaimError::Store(trouble)) => return Err(trouble.into()),
+            }
+            let after = Account { handle: Some(handle.clone()), ..before.clone() };
+            let committed = update.commit(written(&view, user, Some(&before), &after)).await;
+            if committed.is_err() {
+                self.give_up(&HANDLE_CLAIM, handle.as_str(), user).await;
+            }
+            if committed? {
+                if let Some(old) = &before.handle {
+                    self.give_up(&HANDLE_CLAIM, old.as_str(), user).await;
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives a name up that the account does not name, so that others need not wait until its claim looks abandoned.
+    /// That is all it is for: a name that the account does name stays its own, and one that is not given up binds
+    /// nobody.
+    async fn give_up<N: Names>(&self, kind: &ClaimKind<UserId, N>, text: &str, user: UserId) {
+        if let Err(error) = self.store().claim(kind, text).leave(&user).await {
+            tracing::info!(%error, "a name was not given up");
+        }
+    }
+
+    /// Changes an account in ways that no name depends on. Does nothing where there is none.
+    pub(crate) async fn change_account(&self, user: UserId, change: impl Fn(&mut Account)) -> Result<(), Trouble> {
+        let mut update = self.update(USER.of(&user));
+        loop {
+            let view = update.open().await?;
+            let Some(before) = view.get(&ACCOUNT, &()).await?.map(|row| row.value) else { return Ok(()) };
+            let mut after = before.clone();
+            change(&mut after);
+            if after == before || update.commit(written(&view, user, Some(&before), &after)).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The code that waits for an address.
+    pub(crate) async fn activation_code(&self, address: &EmailAddress) -> Result<Option<ActivationCode>, Trouble> {
+        let key = URL_SAFE.encode(EmailKey::of(address).digest());
+        Ok(self.store().peek(ACTIVATION.of(&key)).get(&ACTIVATION_CODE, &()).await?.map(|row| row.value))
+    }
+
+    async fn new_activation_code(&self, address: &EmailAddress, user: UserId) -> Result<(), Trouble> {
+        let key = URL_SAFE.encode(EmailKey::of(address).digest());
+        let code = format!("{:06}", self.rng().below(1_000_000));
+        let code = ActivationCode { key: key.clone(), code, tries: limits::ACTIVATION_TRIES, user: Some(user) };
+        let expires = self.clock().now() + self.settings().activation_timeout;
+        let mut update = self.update(ACTIVATION.of(&key));
+        loop {
+            let mut commit = Commit::on(&update.open().await?);
+            commit.put(&ACTIVATION_CODE, &(), &code).expires(expires);
+            if update.commit(commit).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Compares a code with the one that waits. A wrong one counts; after the third the code is gone.
+    async fn redeem(&self, address: &EmailAddress, presented: &str) -> Result<(), RegisterError> {
+        let key = URL_SAFE.encode(EmailKey::of(address).digest());
+        let mut update = self.update(ACTIVATION.of(&key));
+        loop {
+            let view = update.open().await?;
+            let Some(row) = view.get(&ACTIVATION_CODE, &()).await.map_err(Trouble::from)? else {
+                return Err(RegisterError::Code);
+            };
+            let waiting = row.value;
+            if bool::from(waiting.code.as_bytes().ct_eq(presented.as_bytes())) {
+                return Ok(());
+            }
+            let tries = waiting.tries.saturating_sub(1);
+            let mut commit = Commit::on(&view);
+            if tries == 0 {
+                commit.delete(&ACTIVATION_CODE, &());
+            } else {
+                let options = commit.put(&ACTIVATION_CODE, &(), &ActivationCode { tries, ..waiting });
+                if let Some(expires) = row.expires {
+                    options.expires(expires);
+                }
+            }
+            if update.commit(commit).await? {
+                return Err(RegisterError::Code);
+            }
+        }
+    }
+}
+
+/// A commit of an account together with its places in the directory.
+fn written(view: &View, user: UserId, before: Option<&Account>, after: &Account) -> Commit {
+    let mut commit = Commit::on(view);
+    commit.put(&ACCOUNT, &(), after);
+    directory::list(&mut commit, user, before, after);
+    commit
+}

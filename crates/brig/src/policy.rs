@@ -1,0 +1,217 @@
+//! The federation policy: strategy and list of remotes, stored and from the configuration file (`federation.md` §4).
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use serde::{Deserialize, Serialize};
+use services::PolicySource;
+use store::{Commit, Store};
+use tokio::sync::Mutex;
+use types::{
+    Domain, FederationDomainConfig, FederationPolicy, FederationRestriction, FederationStrategy, Rng, SearchPolicy,
+    TeamId,
+};
+
+use crate::{
+    BrigSettings,
+    rules::remotes::{self, Remotes, RemotesError},
+    tables::{REMOTE, REMOTE_TEAM, REMOTES},
+    trouble::Trouble,
+    update::Update,
+};
+
+/// What is stored about a remote; its teams are rows of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteRow {
+    /// What its users may find here.
+    pub search_policy: SearchPolicy,
+    /// Whether only the listed teams may deal with it.
+    pub restricted: bool,
+}
+
+/// The policy and the way to change it. Readers get the policy of the moment from memory; a change counts from the
+/// moment at which it is acknowledged.
+pub struct PolicyStore {
+    store: Store,
+    rng: Arc<dyn Rng>,
+    strategy: FederationStrategy,
+    file: Remotes,
+    /// Held while the list is changed or read again, so that an older list never replaces a newer one.
+    changing: Mutex<()>,
+    current: RwLock<Arc<FederationPolicy>>,
+}
+
+/// Why the list of remotes was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The rules.
+    #[error(transparent)]
+    Refused(#[from] RemotesError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] Trouble),
+}
+
+impl PolicyStore {
+    /// Reads the stored list.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn load(store: Store, settings: &BrigSettings, rng: Arc<dyn Rng>) -> Result<Arc<Self>, Trouble> {
+        let file = settings.federation_domain_configs.iter().map(|config| (config.domain.clone(), config.clone()));
+        let policy = Self {
+            store,
+            rng,
+            strategy: settings.federation_strategy,
+            file: file.collect(),
+            changing: Mutex::default(),
+            current: RwLock::default(),
+        };
+        policy.refresh().await?;
+        Ok(Arc::new(policy))
+    }
+
+    /// Reads the stored list again, for what another node may have changed.
+    ///
+    /// # Errors
+    /// The store cannot be read; the policy stays as it is.
+    pub async fn refresh(&self) -> Result<(), Trouble> {
+        let _held = self.changing.lock().await;
+        self.reload().await
+    }
+
+    /// The teams that may deal with a remote, none if it is unknown or not restricted.
+    pub fn teams(&self, domain: &Domain) -> Vec<TeamId> {
+        match self.policy().remotes.get(domain).map(|config| config.restriction.clone()) {
+            Some(FederationRestriction::RestrictByTeam(teams)) => teams,
+            Some(FederationRestriction::AllowAll(())) | None => Vec::new(),
+        }
+    }
+
+    /// Adds a remote; one that is there already gets the new settings.
+    pub(crate) async fn add(&self, new: FederationDomainConfig) -> Result<(), PolicyError> {
+        self.change(|stored, commit| {
+            let changes = remotes::add(&self.file, stored, &new)?;
+            if changes {
+                put(commit, stored.get(&new.domain), &new);
+            }
+            Ok(changes)
+        })
+        .await
+    }
+
+    /// Changes a remote.
+    pub(crate) async fn update(&self, path: &Domain, new: FederationDomainConfig) -> Result<(), PolicyError> {
+        self.change(|stored, commit| {
+            remotes::update(&self.file, stored, path, &new)?;
+            put(commit, stored.get(path), &new);
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Takes a remote off the list.
+    pub(crate) async fn remove(&self, domain: &Domain) -> Result<(), PolicyError> {
+        self.change(|stored, commit| {
+            let there = remotes::remove(&self.file, stored, domain)?;
+            if there {
+                commit.delete(&REMOTE, domain);
+                for team in stored.get(domain).map(teams_of).unwrap_or_default() {
+                    commit.delete(&REMOTE_TEAM, &(domain.clone(), *team));
+                }
+            }
+            Ok(there)
+        })
+        .await
+    }
+
+    /// Lets a team deal with a remote.
+    pub(crate) async fn add_team(&self, domain: &Domain, team: TeamId) -> Result<(), PolicyError> {
+        self.change(|stored, commit| {
+            remotes::add_team(&self.file, stored, domain)?;
+            commit.put(&REMOTE_TEAM, &(domain.clone(), team), &());
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Forbids it again. A team that was not allowed is no error.
+    pub(crate) async fn remove_team(&self, domain: &Domain, team: TeamId) -> Result<(), PolicyError> {
+        self.change(|_, commit| {
+            commit.delete(&REMOTE_TEAM, &(domain.clone(), team));
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn change(
+        &self,
+        decide: impl Fn(&Remotes, &mut Commit) -> Result<bool, RemotesError>,
+    ) -> Result<(), PolicyError> {
+        let _held = self.changing.lock().await;
+        let mut update = Update::of(&self.store, &*self.rng, REMOTES.of(&()));
+        loop {
+            let view = update.open().await?;
+            let mut commit = Commit::on(&view);
+            if !decide(&read(&view).await?, &mut commit)? || update.commit(commit).await? {
+                break;
+            }
+        }
+        // It is durable: even if reading it again fails, the change happened, and the next one brings it to light.
+        if let Err(error) = self.reload().await {
+            tracing::error!(%error, "the list of remotes could not be read again after a change");
+        }
+        Ok(())
+    }
+
+    async fn reload(&self) -> Result<(), Trouble> {
+        let stored = read(&self.store.peek(REMOTES.of(&()))).await?;
+        let policy = FederationPolicy { strategy: self.strategy, remotes: remotes::union(&self.file, stored) };
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        Ok(())
+    }
+}
+
+impl PolicySource for PolicyStore {
+    fn policy(&self) -> Arc<FederationPolicy> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn teams_of(config: &FederationDomainConfig) -> &[TeamId] {
+    match &config.restriction {
+        FederationRestriction::AllowAll(()) => &[],
+        FederationRestriction::RestrictByTeam(teams) => teams,
+    }
+}
+
+fn put(commit: &mut Commit, before: Option<&FederationDomainConfig>, new: &FederationDomainConfig) {
+    let restricted = matches!(new.restriction, FederationRestriction::RestrictByTeam(_));
+    commit.put(&REMOTE, &new.domain, &RemoteRow { search_policy: new.search_policy, restricted });
+    for team in before.map(teams_of).unwrap_or_default().iter().filter(|team| !teams_of(new).contains(team)) {
+        commit.delete(&REMOTE_TEAM, &(new.domain.clone(), *team));
+    }
+    for team in teams_of(new) {
+        commit.put(&REMOTE_TEAM, &(new.domain.clone(), *team), &());
+    }
+}
+
+async fn read(rows: &store::Rows) -> Result<Remotes, Trouble> {
+    let mut teams: BTreeMap<Domain, Vec<TeamId>> = BTreeMap::new();
+    for ((domain, team), _) in rows.all(&REMOTE_TEAM).await? {
+        teams.entry(domain).or_default().push(team);
+    }
+    let mut remotes = Remotes::new();
+    for (domain, row) in rows.all(&REMOTE).await? {
+        let restriction = if row.value.restricted {
+            FederationRestriction::RestrictByTeam(teams.remove(&domain).unwrap_or_default())
+        } else {
+            FederationRestriction::AllowAll(())
+        };
+        let search_policy = row.value.search_policy;
+        remotes.insert(domain.clone(), FederationDomainConfig { domain, search_policy, restriction });
+    }
+    Ok(remotes)
+}

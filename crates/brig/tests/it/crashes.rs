@@ -1,0 +1,109 @@
+//! What is left when the process is killed between two commits (`store.md` §4, rows a and b).
+
+use serde_json::{Value, json};
+
+use crate::harness::{Ask, Backend, PASSWORD, Told};
+
+/// How long a claim that nobody's row names is taken for being at work.
+const GRACE: u64 = 10;
+
+async fn register(backend: &Backend, email: &str) -> Told {
+    let body = json!({"name": "A", "email": email, "password": PASSWORD});
+    backend.send(Ask::post("/i/users", body)).await
+}
+
+async fn choose(backend: &Backend, user: types::UserId, handle: &str) -> Told {
+    backend.send(Ask::put("/self/handle", json!({"handle": handle})).by(user)).await
+}
+
+#[tokio::test]
+async fn a_claimed_address_without_an_account_binds_nothing() {
+    let backend = Backend::start().await;
+    backend.faults.die_after("name/email");
+    let told = register(&backend, "a@users.example").await.fails(503, "service-unavailable");
+    assert_eq!(told.retry_after(), 2);
+    backend.faults.heal();
+    let login = json!({"email": "a@users.example", "password": PASSWORD});
+    backend.login(login.clone(), true).await.fails(403, "invalid-credentials");
+    backend.advance(GRACE);
+    register(&backend, "a@users.example").await.is(201);
+    backend.login(login, true).await.is(200);
+    backend.advance(GRACE);
+    register(&backend, "a@users.example").await.fails(409, "key-exists");
+}
+
+#[tokio::test]
+async fn an_account_that_was_not_acknowledged_but_committed_is_whole() {
+    let backend = Backend::start().await;
+    backend.faults.die_after("user");
+    register(&backend, "a@users.example").await.fails(503, "service-unavailable");
+    backend.faults.heal();
+    register(&backend, "a@users.example").await.fails(409, "key-exists");
+    backend.login(json!({"email": "a@users.example", "password": PASSWORD}), true).await.is(200);
+}
+
+#[tokio::test]
+async fn a_failure_that_leaves_time_gives_the_name_back() {
+    let backend = Backend::start().await;
+    let alice = backend.user("alice").await;
+    let bob = backend.user("bob").await;
+    backend.faults.refuse("user");
+    register(&backend, "a@users.example").await.fails(503, "service-unavailable");
+    choose(&backend, alice, "prize").await.fails(503, "service-unavailable");
+    backend.faults.heal();
+    register(&backend, "a@users.example").await.is(201);
+    choose(&backend, bob, "prize").await.is(200);
+}
+
+#[tokio::test]
+async fn a_claimed_handle_without_its_user_binds_nothing() {
+    let backend = Backend::start().await;
+    let (alice, bob) = (backend.user_with_handle("alice", "old").await, backend.user("bob").await);
+    backend.faults.die_after("name/handle");
+    choose(&backend, alice, "new").await.fails(503, "service-unavailable");
+    backend.faults.heal();
+    let own = |user| backend.send(Ask::get("/self").by(user));
+    assert_eq!(own(alice).await.json["handle"], "old");
+    choose(&backend, bob, "old").await.fails(409, "handle-exists");
+    backend.advance(GRACE);
+    choose(&backend, bob, "old").await.fails(409, "handle-exists");
+    choose(&backend, bob, "new").await.is(200);
+    choose(&backend, alice, "new").await.fails(409, "handle-exists");
+    assert_eq!(own(bob).await.json["handle"], "new");
+}
+
+#[tokio::test]
+async fn a_handle_that_was_changed_is_free_although_nobody_gave_it_up() {
+    let backend = Backend::start().await;
+    let (alice, bob) = (backend.user_with_handle("alice", "old").await, backend.user("bob").await);
+    backend.advance(GRACE);
+    backend.faults.die_after("user");
+    choose(&backend, alice, "new").await.is(200);
+    backend.faults.heal();
+    choose(&backend, bob, "old").await.is(200);
+    let found = backend.send(Ask::get("/search/contacts?q=old").by(alice)).await.is(200);
+    assert_eq!(found.json["documents"][0]["id"], bob.to_string());
+}
+
+#[tokio::test]
+async fn a_login_that_could_not_be_stored_gives_no_cookie() {
+    let backend = Backend::start().await;
+    backend.user("alice").await;
+    backend.faults.die_before("cookies");
+    let body = json!({"email": "alice@users.example", "password": PASSWORD});
+    let told = backend.login(body.clone(), true).await.fails(503, "service-unavailable");
+    assert!(told.cookie().is_none() && told.json["access_token"] == Value::Null);
+    backend.faults.heal();
+    backend.login(body, true).await.is(200);
+}
+
+#[tokio::test]
+async fn a_remote_that_could_not_be_stored_is_not_allowed() {
+    let backend = Backend::start().await;
+    backend.faults.die_before("remotes");
+    let body = json!({
+        "domain": "b.example", "search_policy": "full_search", "restriction": {"tag": "allow_all", "value": null},
+    });
+    backend.send(Ask::post("/i/federation/remotes", body)).await.fails(503, "service-unavailable");
+    assert!(!backend.brig.policy_source().policy().allows(&"b.example".parse().unwrap()));
+}

@@ -1,0 +1,359 @@
+//! Backends in memory, and what one sends to them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum::body::Body;
+use brig::{Brig, BrigParts, BrigSettings, PolicyStore, password::HashingOptions};
+use bytes::Bytes;
+use federation_api::{ApiVersion, Component, RpcName};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use public_api::Version;
+use serde_json::{Value, json};
+use services::{CallContext, Federation, FederationComponent, FederationError, FederationErrorKind, OutboundError};
+use store::{Feed, Place, Store};
+use tower::ServiceExt as _;
+use types::{Clock, Domain, FederationStrategy, ManualClock, Rng, SeededRng, Timestamp, UserId};
+use zauth::{Keyring, PublicKeys, SignedToken};
+
+use crate::{faults::Faulty, memory::Memory};
+
+/// The password of every user unless a test says otherwise.
+pub const PASSWORD: &str = "correct horse";
+
+/// A backend of which only brig is there.
+pub struct Backend {
+    pub brig: Brig,
+    pub clock: Arc<ManualClock>,
+    pub store: Store,
+    pub keys: PublicKeys,
+    pub network: Arc<Network>,
+    pub faults: Arc<Faulty>,
+    settings: BrigSettings,
+    router: axum::Router,
+}
+
+/// The other backends that can be reached, by domain.
+#[derive(Default)]
+pub struct Network(Mutex<HashMap<Domain, Arc<dyn FederationComponent>>>);
+
+impl Network {
+    pub fn connect(&self, domain: &str, component: Arc<dyn FederationComponent>) {
+        self.0.lock().unwrap().insert(domain.parse().unwrap(), component);
+    }
+}
+
+/// Calls other backends' components directly, as if nothing were between them.
+struct Direct {
+    own: Domain,
+    network: Arc<Network>,
+    enabled: bool,
+}
+
+#[async_trait]
+impl Federation for Direct {
+    fn own_domain(&self) -> &Domain {
+        &self.own
+    }
+
+    fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    async fn version(&self, _: &CallContext, _: &Domain) -> Result<ApiVersion, FederationError> {
+        Ok(ApiVersion(3))
+    }
+
+    async fn call_bytes(
+        &self,
+        context: &CallContext,
+        remote: &Domain,
+        (_, rpc): (Component, RpcName),
+        version: ApiVersion,
+        body: Bytes,
+    ) -> Result<Bytes, FederationError> {
+        let fail = |kind| FederationError { kind, domain: remote.clone(), path: format!("/federation/{rpc}") };
+        if !self.enabled {
+            return Err(fail(FederationErrorKind::NotEnabled));
+        }
+        let component = self.network.0.lock().unwrap().get(remote).cloned();
+        let Some(component) = component else {
+            return Err(fail(OutboundError::ConnectionRefused("nobody there".to_owned()).into()));
+        };
+        let request = Request::post(format!("/federation/{rpc}"))
+            .header("wire-origin-domain", self.own.as_str())
+            .header("x-wire-api-version", version.to_string())
+            .header("request-id", &context.request_id)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body)
+            .unwrap();
+        let (parts, body) = component.handle(request).await.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        if parts.status.is_success() {
+            return Ok(body);
+        }
+        let inner = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Err(fail(OutboundError::Remote { status: parts.status.as_u16(), inner }.into()))
+    }
+
+    async fn stream(
+        &self,
+        _: &CallContext,
+        _: &Domain,
+        _: (Component, RpcName),
+        _: Bytes,
+    ) -> Result<Response<services::Body>, FederationError> {
+        unreachable!("brig streams nothing")
+    }
+}
+
+/// Settings under which tests run fast and nothing is throttled.
+pub fn settings(domain: &str) -> BrigSettings {
+    BrigSettings {
+        federation_strategy: FederationStrategy::AllowDynamic,
+        password_hashing: HashingOptions::CHEAPEST,
+        password_hashing_user_limit: None,
+        ..BrigSettings::new(domain.parse().unwrap())
+    }
+}
+
+impl Backend {
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub async fn named(domain: &str) -> Self {
+        Self::build(settings(domain), Place::Memory, true).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut BrigSettings)) -> Self {
+        let mut settings = settings("a.example");
+        change(&mut settings);
+        Self::build(settings, Place::Memory, true).await
+    }
+
+    pub async fn build(settings: BrigSettings, place: Place, federation: bool) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+        let _ = place;
+        let faults = Faulty::over(Arc::new(Memory::default()));
+        let engine = Arc::<Faulty>::clone(&faults);
+        let rng = Arc::new(SeededRng::new(8));
+        let store = Store::over(engine, Feed::default(), Arc::<ManualClock>::clone(&clock), rng);
+        Self::over(store, faults, clock, settings, federation).await
+    }
+
+    /// The same backend after a restart: nothing is left of it but what it stored.
+    pub async fn restart(self) -> Self {
+        let Self { store, faults, clock, settings, .. } = self;
+        Self::over(store, faults, clock, settings, true).await
+    }
+
+    async fn over(
+        store: Store,
+        faults: Arc<Faulty>,
+        clock: Arc<ManualClock>,
+        settings: BrigSettings,
+        federation: bool,
+    ) -> Self {
+        let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(7));
+        let network = Arc::<Network>::default();
+        let own = settings.federation_domain.clone();
+        let direct = Direct { own, network: Arc::clone(&network), enabled: federation };
+        let policy = PolicyStore::load(store.clone(), &settings, Arc::clone(&rng)).await.unwrap();
+        let keys = Keyring::generate(&SeededRng::new(1));
+        let public = keys.public.clone();
+        let brig = Brig::new(BrigParts {
+            store: store.clone(),
+            settings: settings.clone(),
+            federation: Arc::new(direct),
+            policy,
+            keys,
+            clock: Arc::<ManualClock>::clone(&clock),
+            rng,
+        });
+        let router = brig.router();
+        Self { brig, clock, store, keys: public, network, faults, settings, router }
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    pub async fn send(&self, request: Ask) -> Told {
+        let mut builder = Request::builder().method(request.method).uri(request.path);
+        for (name, value) in &request.headers {
+            builder = builder.header(name.as_str(), value.as_str());
+        }
+        let body = request.body.map_or(Body::empty(), |json| Body::from(json.to_string()));
+        let mut http = builder.header(header::CONTENT_TYPE, "application/json").body(body).unwrap();
+        http.extensions_mut().insert(Version(request.version));
+        let (parts, body) = self.router.clone().oneshot(http).await.unwrap().into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Told { status: parts.status, headers: parts.headers, json, text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+
+    /// Makes an active user `name` with the address `name@users.example` and the usual password.
+    pub async fn user(&self, name: &str) -> UserId {
+        self.person(name, name).await
+    }
+
+    /// Makes an active user of any display name with the address `mailbox@users.example`.
+    pub async fn person(&self, name: &str, mailbox: &str) -> UserId {
+        let body = json!({"name": name, "email": format!("{mailbox}@users.example"), "password": PASSWORD});
+        let told = self.send(Ask::post("/i/users", body)).await;
+        assert_eq!(told.status, StatusCode::CREATED, "{}", told.text);
+        told.json["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Makes a user with a handle, which is his mailbox too.
+    pub async fn user_with_handle(&self, name: &str, handle: &str) -> UserId {
+        let user = self.person(name, handle).await;
+        self.send(Ask::put("/self/handle", json!({"handle": handle})).by(user)).await.is(200);
+        user
+    }
+
+    pub async fn login(&self, body: Value, persist: bool) -> Told {
+        self.send(Ask::post(&format!("/login?persist={persist}"), body)).await
+    }
+
+    /// Logs a user in and hands out the values of his cookie and of his token.
+    pub async fn session(&self, name: &str, persist: bool) -> (String, String) {
+        let body = json!({"email": format!("{name}@users.example"), "password": PASSWORD});
+        let told = self.login(body, persist).await.is(200);
+        (told.cookie().unwrap(), told.json["access_token"].as_str().unwrap().to_owned())
+    }
+
+    /// Calls an RPC as another backend.
+    pub async fn rpc(&self, origin: &str, rpc: &str, body: Value) -> Told {
+        let request = Request::post(format!("/federation/{rpc}"))
+            .header("wire-origin-domain", origin)
+            .header("x-wire-api-version", "3")
+            .header("request-id", "r")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Bytes::from(body.to_string()))
+            .unwrap();
+        let (parts, body) = self.brig.federation_component().handle(request).await.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Told { status: parts.status, headers: parts.headers, json, text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+
+    /// Puts a remote on the list.
+    pub async fn allow(&self, domain: &str, search_policy: &str) {
+        let body = json!({
+            "domain": domain, "search_policy": search_policy, "restriction": {"tag": "allow_all", "value": null},
+        });
+        self.send(Ask::post("/i/federation/remotes", body)).await.is(200);
+    }
+
+    /// Reads a token of this backend and checks it.
+    pub fn token(&self, text: &str) -> zauth::Token {
+        let token: SignedToken = text.parse().unwrap();
+        token.verify(&self.keys, self.clock.now()).unwrap().clone()
+    }
+}
+
+/// A request.
+pub struct Ask {
+    method: Method,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Option<Value>,
+    version: u16,
+}
+
+impl Ask {
+    fn new(method: Method, path: &str, body: Option<Value>) -> Self {
+        Self { method, path: path.to_owned(), headers: Vec::new(), body, version: 15 }
+    }
+
+    pub fn get(path: &str) -> Self {
+        Self::new(Method::GET, path, None)
+    }
+
+    pub fn delete(path: &str) -> Self {
+        Self::new(Method::DELETE, path, None)
+    }
+
+    pub fn post(path: &str, body: Value) -> Self {
+        Self::new(Method::POST, path, Some(body))
+    }
+
+    pub fn put(path: &str, body: Value) -> Self {
+        Self::new(Method::PUT, path, Some(body))
+    }
+
+    /// `POST /access` and its kin, which have no body.
+    pub fn access(path: &str) -> Self {
+        Self::new(Method::POST, path, None)
+    }
+
+    pub fn by(self, user: UserId) -> Self {
+        self.header("z-user", &user.to_string()).header("z-connection", "1")
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn cookie(self, value: &str) -> Self {
+        self.header("cookie", &format!("zuid={value}"))
+    }
+
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    pub fn version(mut self, version: u16) -> Self {
+        self.version = version;
+        self
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Told {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub json: Value,
+    pub text: String,
+}
+
+impl Told {
+    #[track_caller]
+    pub fn is(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self
+    }
+
+    /// An error of the catalogue.
+    #[track_caller]
+    pub fn fails(self, status: u16, label: &str) -> Self {
+        assert_eq!((self.status.as_u16(), self.json["label"].as_str()), (status, Some(label)), "{}", self.text);
+        assert_eq!(self.json["code"], status);
+        self
+    }
+
+    #[track_caller]
+    pub fn says(self, message: &str) -> Self {
+        assert_eq!(self.json["message"], message);
+        self
+    }
+
+    /// The value of the cookie that was set, if one was.
+    pub fn cookie(&self) -> Option<String> {
+        let set = self.headers.get(header::SET_COOKIE)?.to_str().unwrap();
+        Some(set.strip_prefix("zuid=").unwrap().split(';').next().unwrap().to_owned())
+    }
+
+    pub fn retry_after(&self) -> u64 {
+        self.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap()
+    }
+}

@@ -1,0 +1,120 @@
+//! The list of remotes (`federation.md` §12, scenario 55).
+
+use serde_json::{Value, json};
+use types::{Domain, FederationDomainConfig, FederationRestriction, SearchPolicy};
+
+use crate::harness::{Ask, Backend};
+
+const REFUSED: &str = "federation-unexpected-wai-error";
+const REMOTES: &str = "/i/federation/remotes";
+
+fn remote(domain: &str, policy: &str) -> Value {
+    json!({"domain": domain, "search_policy": policy, "restriction": {"tag": "allow_all", "value": null}})
+}
+
+fn of_teams(domain: &str, teams: &[&str]) -> Value {
+    json!({"domain": domain, "search_policy": "full_search", "restriction": {"tag": "restrict_by_team", "value": teams}})
+}
+
+async fn with_file() -> Backend {
+    Backend::with(|settings| {
+        settings.federation_domain_configs = vec![FederationDomainConfig {
+            domain: "file.example".parse().unwrap(),
+            search_policy: SearchPolicy::FullSearch,
+            restriction: FederationRestriction::AllowAll(()),
+        }];
+    })
+    .await
+}
+
+#[tokio::test]
+async fn adding_changing_removing() {
+    let backend = with_file().await;
+    let list = || backend.send(Ask::get(REMOTES));
+    let empty = list().await.is(200);
+    assert_eq!((&empty.json["strategy"], &empty.json["update_interval"]), (&json!("allowDynamic"), &json!(10)));
+    assert_eq!(empty.json["remotes"], json!([remote("file.example", "full_search")]));
+
+    for _ in 0..2 {
+        let told = backend.send(Ask::post(REMOTES, remote("b.example", "no_search"))).await.is(200);
+        assert_eq!(told.json, json!([]));
+    }
+    let expected = json!([remote("b.example", "no_search"), remote("file.example", "full_search")]);
+    assert_eq!(list().await.json["remotes"], expected);
+
+    let path = "/i/federation/remotes/b.example";
+    backend.send(Ask::put(path, remote("b.example", "full_search"))).await.is(200);
+    assert_eq!(list().await.json["remotes"][0], remote("b.example", "full_search"));
+    backend.send(Ask::put(path, remote("c.example", "full_search"))).await.fails(533, REFUSED);
+    let unknown = "/i/federation/remotes/c.example";
+    backend.send(Ask::put(unknown, remote("c.example", "full_search"))).await.fails(533, REFUSED);
+    backend.send(Ask::post(REMOTES, json!({"domain": "b.example"}))).await.fails(400, "bad-request");
+
+    backend.send(Ask::delete(path)).await.is(200);
+    backend.send(Ask::delete(path)).await.is(200);
+    assert_eq!(list().await.json["remotes"], json!([remote("file.example", "full_search")]));
+}
+
+#[tokio::test]
+async fn what_the_file_says_is_protected() {
+    let backend = with_file().await;
+    backend.send(Ask::post(REMOTES, remote("file.example", "full_search"))).await.is(200);
+    backend.send(Ask::post(REMOTES, remote("file.example", "no_search"))).await.fails(533, REFUSED);
+    let path = "/i/federation/remotes/file.example";
+    backend.send(Ask::put(path, remote("file.example", "full_search"))).await.fails(533, REFUSED);
+    backend.send(Ask::delete(path)).await.fails(533, REFUSED);
+    let teams = "/i/federation/remotes/file.example/teams";
+    let team = json!({"team_id": uuid::Uuid::from_u128(1)});
+    backend.send(Ask::post(teams, team)).await.fails(533, REFUSED);
+    let listed = backend.send(Ask::get(REMOTES)).await.json;
+    assert_eq!(listed["remotes"], json!([remote("file.example", "full_search")]));
+}
+
+#[tokio::test]
+async fn teams_of_a_remote() {
+    let backend = Backend::start().await;
+    let (t1, t2) = (uuid::Uuid::from_u128(1).to_string(), uuid::Uuid::from_u128(2).to_string());
+    backend.send(Ask::post(REMOTES, remote("open.example", "full_search"))).await.is(200);
+    backend.send(Ask::post(REMOTES, of_teams("teams.example", &[&t1]))).await.is(200);
+    let teams = "/i/federation/remotes/teams.example/teams";
+    let add = |path: &str, team: &str| backend.send(Ask::post(path, json!({"team_id": team})));
+    add(teams, &t2).await.is(200);
+    add(teams, &t2).await.is(200);
+    add("/i/federation/remotes/open.example/teams", &t1).await.fails(533, REFUSED);
+    add("/i/federation/remotes/none.example/teams", &t1).await.fails(533, REFUSED);
+    let listed = backend.send(Ask::get(teams)).await.is(200);
+    assert_eq!(listed.json, json!([{"team_id": t1}, {"team_id": t2}]));
+    assert_eq!(backend.send(Ask::get(REMOTES)).await.json["remotes"][1], of_teams("teams.example", &[&t1, &t2]));
+    backend.send(Ask::delete(&format!("{teams}/{t1}"))).await.is(200);
+    assert_eq!(backend.send(Ask::get(teams)).await.json, json!([{"team_id": t2}]));
+
+    // Opened and restricted again, it starts with the teams that are named then.
+    let path = "/i/federation/remotes/teams.example";
+    backend.send(Ask::put(path, remote("teams.example", "full_search"))).await.is(200);
+    assert_eq!(backend.send(Ask::get(teams)).await.json, json!([]));
+    backend.send(Ask::put(path, of_teams("teams.example", &[&t1]))).await.is(200);
+    assert_eq!(backend.send(Ask::get(teams)).await.json, json!([{"team_id": t1}]));
+    backend.send(Ask::delete(path)).await.is(200);
+    assert_eq!(backend.send(Ask::get(teams)).await.json, json!([]));
+}
+
+#[tokio::test]
+async fn a_change_counts_at_once() {
+    let backend = Backend::start().await;
+    let source = backend.brig.policy_source();
+    let domain: Domain = "b.example".parse().unwrap();
+    assert!(!source.policy().allows(&domain));
+    backend.send(Ask::post(REMOTES, remote("b.example", "full_search"))).await.is(200);
+    assert!(source.policy().allows(&domain));
+    backend.send(Ask::delete("/i/federation/remotes/b.example")).await.is(200);
+    assert!(!source.policy().allows(&domain));
+}
+
+#[tokio::test]
+async fn changes_at_once_are_all_there() {
+    let backend = Backend::start().await;
+    let adds = (0..20).map(|n| backend.send(Ask::post(REMOTES, remote(&format!("r{n}.example"), "no_search"))));
+    let told = futures_util::future::join_all(adds).await;
+    assert!(told.iter().all(|told| told.status == 200), "{told:?}");
+    assert_eq!(backend.send(Ask::get(REMOTES)).await.json["remotes"].as_array().unwrap().len(), 20);
+}

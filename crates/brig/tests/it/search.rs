@@ -1,0 +1,110 @@
+//! Searching (`brig.md` §25, scenario 51 and the remote half of 54 as far as there are no teams).
+
+use serde_json::{Value, json};
+use types::UserId;
+
+use crate::harness::{Ask, Backend};
+
+async fn search(backend: &Backend, by: UserId, query: &str) -> Value {
+    backend.send(Ask::get(&format!("/search/contacts?{query}")).by(by)).await.is(200).json
+}
+
+fn names(found: &Value) -> Vec<&str> {
+    found["documents"].as_array().unwrap().iter().map(|hit| hit["name"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn by_exact_handle() {
+    let backend = Backend::start().await;
+    let alice = backend.user("alice").await;
+    let bob = backend.user_with_handle("Robert", "bob").await;
+    let found = search(&backend, alice, "q=bob").await;
+    assert_eq!((&found["found"], &found["returned"]), (&json!(1), &json!(1)));
+    assert_eq!(found["search_policy"], "full_search");
+    assert!(found["took"].is_u64());
+    let hit = &found["documents"][0];
+    assert_eq!(hit["qualified_id"], json!({"domain": "a.example", "id": bob}));
+    assert_eq!((&hit["handle"], &hit["name"], &hit["type"]), (&json!("bob"), &json!("Robert"), &json!("regular")));
+    assert_eq!(names(&search(&backend, alice, "q=bobb").await), Vec::<&str>::new());
+    assert_eq!(search(&backend, alice, "q=bob&domain=a.example").await["returned"], 1, "the own domain is here");
+}
+
+#[tokio::test]
+async fn by_name_however_it_is_spelt() {
+    let backend = Backend::start().await;
+    let alice = backend.person("Alice Ärmel", "alice").await;
+    backend.person("Анна Каренина", "anna").await;
+    backend.person("Łukasz Ärger", "lukasz").await;
+    backend.person("Bob", "bob").await;
+    for (term, expected) in [
+        ("", vec![]),
+        ("anna", vec!["Анна Каренина"]),
+        ("%D0%90%D0%BD%D0%BD%D0%B0", vec!["Анна Каренина"]),
+        ("arg", vec!["Łukasz Ärger"]),
+        ("%C3%84RGER", vec!["Łukasz Ärger"]),
+        ("arg%20luk", vec!["Łukasz Ärger"]),
+        ("arg%20bob", vec![]),
+        ("arm", vec![]),
+        ("b", vec!["Bob"]),
+        ("ob", vec![]),
+    ] {
+        assert_eq!(names(&search(&backend, alice, &format!("q={term}")).await), expected, "{term}");
+    }
+    let bob = backend.person("Bobby", "bobby").await;
+    assert_eq!(names(&search(&backend, bob, "q=arm").await), ["Alice Ärmel"], "nobody finds himself, others do");
+}
+
+#[tokio::test]
+async fn handles_come_first_and_sizes_are_kept() {
+    let backend = Backend::start().await;
+    let alice = backend.user("alice").await;
+    for n in 0..20 {
+        backend.user(&format!("carol{n:02}")).await;
+    }
+    backend.user_with_handle("Zoe", "carol").await;
+    let found = search(&backend, alice, "q=carol").await;
+    let found = names(&found);
+    assert_eq!((found.len(), found[0]), (15, "Zoe"));
+    assert_eq!(names(&search(&backend, alice, "q=carol&size=2").await), ["Zoe", "carol00"]);
+    assert_eq!(search(&backend, alice, "q=carol&size=100").await["returned"], 21);
+    for bad in ["q=carol&size=0", "q=carol&size=501", "q=carol&size=x", "q=carol&type=cat", "size=1"] {
+        backend.send(Ask::get(&format!("/search/contacts?{bad}")).by(alice)).await.is(400);
+    }
+    assert_eq!(search(&backend, alice, "q=carol&type=app").await["returned"], 0);
+    assert_eq!(search(&backend, alice, "q=carol&type=app,regular").await["returned"], 15);
+}
+
+#[tokio::test]
+async fn a_change_is_found_at_once() {
+    let backend = Backend::start().await;
+    let alice = backend.user("alice").await;
+    let bob = backend.user_with_handle("Robert", "bob-one").await;
+    assert_eq!(search(&backend, alice, "q=bob-o").await["returned"], 1);
+    backend.send(Ask::put("/self/handle", json!({"handle": "bob-two"})).by(bob)).await.is(200);
+    assert_eq!(search(&backend, alice, "q=bob-o").await["returned"], 0);
+    let found = search(&backend, alice, "q=rob").await;
+    assert_eq!(found["documents"][0]["handle"], "bob-two");
+    assert_eq!(search(&backend, alice, "q=bob-t").await["returned"], 1);
+}
+
+#[tokio::test]
+async fn in_another_backend() {
+    let (a, b) = (Backend::named("a.example").await, Backend::named("b.example").await);
+    a.network.connect("b.example", b.brig.federation_component());
+    a.allow("b.example", "full_search").await;
+    let alice = a.user("alice").await;
+    let bob = b.user_with_handle("Robert", "bob").await;
+    for (policy, by_handle, by_name) in [("no_search", 0, 0), ("exact_handle_search", 1, 0), ("full_search", 1, 1)] {
+        let body = json!({
+            "domain": "a.example", "search_policy": policy, "restriction": {"tag": "allow_all", "value": null},
+        });
+        b.send(Ask::post("/i/federation/remotes", body)).await.is(200);
+        let found = search(&a, alice, "q=bob&domain=b.example").await;
+        assert_eq!((&found["returned"], &found["search_policy"]), (&json!(by_handle), &json!(policy)));
+        assert_eq!(search(&a, alice, "q=rob&domain=b.example").await["returned"], by_name, "{policy}");
+    }
+    let found = search(&a, alice, "q=bob&domain=b.example").await;
+    assert_eq!(found["documents"][0]["qualified_id"], json!({"domain": "b.example", "id": bob}));
+    let told = a.send(Ask::get("/search/contacts?q=bob&domain=c.example").by(alice)).await;
+    told.fails(521, "federation-connection-refused");
+}
