@@ -18,7 +18,8 @@ type Shape = (&'static str, fn(&str) -> Result<String, String>);
 
 /// The types of every crate that declares some.
 fn shapes() -> impl Iterator<Item = Shape> {
-    federation_api::shapes::SHAPES.iter().map(|shape| (shape.name, shape.roundtrip))
+    let crates = [federation_api::shapes::SHAPES, public_api::shapes::SHAPES];
+    crates.into_iter().flatten().map(|shape| (shape.name, shape.roundtrip))
 }
 
 fn main() -> io::Result<ExitCode> {
