@@ -10,9 +10,16 @@ use crate::{Domain, Rng};
 macro_rules! uuid_id {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
 
         impl $name {
             /// A new random id (UUID version 4).
@@ -154,6 +161,7 @@ mod tests {
         assert_eq!(text.parse::<UserId>().unwrap().to_string(), text);
         for bad in ["ac41a202255511ec934100163e5e6c00", "{ac41a202-2555-11ec-9341-00163e5e6c00}", "", "x"] {
             assert!(bad.parse::<UserId>().is_err(), "{bad}");
+            assert!(serde_json::from_value::<UserId>(bad.into()).is_err(), "{bad}");
         }
     }
 }
