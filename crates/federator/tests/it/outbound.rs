@@ -596,6 +596,11 @@ async fn a_remotes_error_is_cut_at_its_limits() {
     };
     assert_eq!(inner["message"].as_str().unwrap().len(), 1024 * 1024);
 
+    let limits = OutboundLimits { error_body: 10_001, ..OutboundLimits::default() };
+    let bench = Bench::with(limits, always(500, "text/plain", "ä".repeat(20_000))).await;
+    let OutboundError::Remote { inner, .. } = bench.call().await.unwrap_err() else { panic!("no remote error") };
+    assert_eq!(inner["message"], format!("{}\u{fffd}", "ä".repeat(5_000)), "cut within a character");
+
     let drip = handler(|_| async {
         let start = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"dri"))]);
         Ok(Response::builder().status(500).body(Body::from_stream(start.chain(stream::pending()))).unwrap())
@@ -640,20 +645,73 @@ async fn the_breaker_opens_repeats_the_last_failure_and_lets_one_try() {
 }
 
 #[tokio::test]
-async fn a_remotes_own_errors_do_not_open_the_breaker() {
+async fn a_remotes_own_errors_do_not_open_the_breaker_and_count_as_answers() {
     let breaker = BreakerLimits { failures: 2, ..BreakerLimits::default() };
     let limits = OutboundLimits { breaker, ..OutboundLimits::default() };
     let served = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&served);
+    // Twice a refusal, once a broken stream, and so on.
     let refuse = handler(move |_| {
-        count.fetch_add(1, Ordering::SeqCst);
-        async { Ok(Response::builder().status(403).body(Body::empty()).unwrap()) }
+        let broken = count.fetch_add(1, Ordering::SeqCst) % 3 == 2;
+        async move {
+            if broken {
+                return Err(std::io::Error::other("reset"));
+            }
+            Ok(Response::builder().status(403).body(Body::empty()).unwrap())
+        }
     });
     let bench = Bench::with(limits, refuse).await;
-    for _ in 0..6 {
-        assert_eq!(bench.failure().await, (533, "federation-remote-error"));
+    for n in 0..9 {
+        let expected = if n % 3 == 2 { "federation-http2-error" } else { "federation-remote-error" };
+        assert_eq!(bench.failure().await, (533, expected), "call {n}");
     }
-    assert_eq!(served.load(Ordering::SeqCst), 6);
+    assert_eq!(served.load(Ordering::SeqCst), 9);
+}
+
+/// A server that refuses the first `refusals` requests it sees, each by resetting its stream unprocessed.
+async fn refusing_streams(backend: &Backend, refusals: usize, reason: h2::Reason) -> Arc<AtomicUsize> {
+    let identity = backend.certificate(HOST).identity(Role::Server).unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(tls::acceptor(&identity).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    backend.dns.publish("b.example", 60, &[(0, 0, listener.local_addr().unwrap().port(), TARGET)]);
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
+    tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(acceptor.accept(tcp).await.unwrap()).await.unwrap();
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    if count.fetch_add(1, Ordering::SeqCst) < refusals {
+                        respond.send_reset(reason);
+                    } else {
+                        respond.send_response(Response::new(()), true).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    seen
+}
+
+#[tokio::test]
+async fn a_request_that_was_not_looked_at_is_sent_once_more() {
+    for (refusals, reason, good, expected) in [
+        (1, h2::Reason::REFUSED_STREAM, true, 2),
+        (usize::MAX, h2::Reason::REFUSED_STREAM, false, 2),
+        (1, h2::Reason::INTERNAL_ERROR, false, 1),
+        (1, h2::Reason::CANCEL, false, 1),
+    ] {
+        let backend = Backend::start().await;
+        let seen = refusing_streams(&backend, refusals, reason).await;
+        let answer = soon(backend.federator.outbound().send(call("b.example"))).await;
+        assert_eq!(answer.is_ok(), good, "{reason:?} {answer:?}");
+        if let Err(error) = answer {
+            assert_eq!(told(&error), (533, "federation-http2-error"));
+        }
+        assert_eq!(seen.load(Ordering::SeqCst), expected, "{reason:?}");
+    }
 }
 
 #[tokio::test]
