@@ -4,5 +4,6 @@
 
 mod discovery;
 mod inbound;
+mod ingress;
 mod outbound;
 mod support;

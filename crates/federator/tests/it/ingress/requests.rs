@@ -1,0 +1,107 @@
+//! What passes, and what does not.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::support::{ask1, ask2, parse1, post, start, start_with, within};
+
+#[tokio::test]
+async fn only_federation_is_reachable() {
+    let running = start().await;
+    let good = running.good();
+    for path in ["/", "/i/status", "/i/metrics", "/federation"] {
+        assert_eq!(running.ask_in_every_way(Some(&good), path).await.status, 404, "{path}");
+    }
+    assert!(running.recorder.calls().is_empty());
+}
+
+#[tokio::test]
+async fn what_the_head_decides_is_answered_before_the_body_comes() {
+    let running = start().await;
+    let mut stream = running.http1(Some(&running.good())).await;
+    let head = "POST /nowhere HTTP/1.1\r\nhost: b\r\ncontent-length: 1000\r\n\r\n";
+    assert_eq!(ask1(&mut stream, head).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_certificate_in_a_header_is_never_believed() {
+    let running = start().await;
+    let spoofed = "x-ssl-certificate: -----BEGIN%20CERTIFICATE-----\r\nX-SSL-CERTIFICATE: again\r\nx-other: kept\r\nconnection: close\r\n";
+    let mut stream = running.http1(Some(&running.good())).await;
+    assert_eq!(ask1(&mut stream, &post("/federation/x", spoofed, "")).await.status, 200);
+    let headers = running.recorder.calls().remove(0).headers;
+    assert!(!headers.contains_key("x-ssl-certificate"), "{headers:?}");
+    assert_eq!(headers["x-other"], "kept");
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_requests() {
+    let running = start().await;
+    let mut stream = running.http1(Some(&running.good())).await;
+    for round in 0..5 {
+        let body = format!("round {round}");
+        within(stream.write_all(post("/federation/x", "", &body).as_bytes())).await.unwrap();
+        let mut text = String::new();
+        while !text.ends_with(&body) {
+            let mut piece = [0; 1024];
+            let length = within(stream.read(&mut piece)).await.unwrap();
+            assert_ne!(length, 0, "closed after {text:?}");
+            text.push_str(std::str::from_utf8(&piece[..length]).unwrap());
+        }
+        assert_eq!(parse1(&text).status, 200);
+    }
+    assert_eq!(running.recorder.calls().len(), 5);
+}
+
+#[tokio::test]
+async fn answers_are_streamed() {
+    let running = start().await;
+    let mut stream = running.http1(Some(&running.good())).await;
+    within(stream.write_all(post("/federation/endless", "", "").as_bytes())).await.unwrap();
+    let mut seen = 0;
+    while seen < 1 << 20 {
+        let mut piece = [0; 16 * 1024];
+        let length = within(stream.read(&mut piece)).await.unwrap();
+        assert_ne!(length, 0);
+        seen += length;
+    }
+    drop(stream);
+    within(running.recorder.endless_dropped.notified()).await;
+}
+
+#[tokio::test]
+async fn a_shutdown_lets_requests_finish_and_accepts_no_more() {
+    let running = start().await;
+    let good = running.good();
+    let mut one = running.http1(Some(&good)).await;
+    within(one.write_all(post("/federation/wait", "", "one").as_bytes())).await.unwrap();
+    within(running.recorder.began.notified()).await;
+    let two = tokio::spawn(ask2(running.http2(Some(&good)).await, "/federation/wait", "two"));
+    within(running.recorder.began.notified()).await;
+    let mut idle = running.http1(Some(&good)).await;
+    within(idle.write_all(post("/federation/x", "", "").as_bytes())).await.unwrap();
+    assert_ne!(within(idle.read(&mut [0; 1024])).await.unwrap(), 0);
+
+    running.shutdown.cancel();
+    assert_eq!(within(idle.read_to_end(&mut Vec::new())).await.unwrap(), 0, "an idle connection is closed at once");
+    running.recorder.release.add_permits(2);
+    let mut text = String::new();
+    within(one.read_to_string(&mut text)).await.unwrap();
+    let answer = parse1(&text);
+    assert_eq!((answer.status, answer.body.as_str()), (200, "one"));
+    assert!(answer.head.contains("connection: close"), "{}", answer.head);
+    let (answer, connection) = within(two).await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, "two"));
+    within(connection).await.unwrap().unwrap();
+    within(running.served).await.unwrap();
+    assert!(tokio::net::TcpStream::connect(running.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_ever() {
+    let running = start_with(|limits| limits.drain = std::time::Duration::from_millis(50)).await;
+    let mut stream = running.http1(Some(&running.good())).await;
+    within(stream.write_all(post("/federation/never", "", "").as_bytes())).await.unwrap();
+    within(running.recorder.began.notified()).await;
+    running.shutdown.cancel();
+    within(running.served).await.unwrap();
+}
