@@ -1,0 +1,15 @@
+//! The `ferrule` program as its users have it: a process of its own.
+
+mod child;
+mod dev;
+mod ready;
+mod resources;
+mod scratch;
+mod served;
+
+pub use child::{Child, Ended, run};
+pub use dev::{Dev, DevPlan};
+pub use ready::{Backend, Peer, Ready};
+pub use resources::{Resources, usage_of};
+pub use scratch::scratch;
+pub use served::{Folder, Served};
