@@ -53,8 +53,6 @@ pub(super) struct Activity {
     /// Requests that are read or answered.
     in_flight: usize,
     idle_since: Instant,
-    /// Since when the network takes nothing.
-    blocked_since: Option<Instant>,
     /// Answers whose last piece waits to be taken by the peer, and since when.
     waiting: HashMap<u64, Instant>,
     next_answer: u64,
@@ -71,7 +69,6 @@ impl Activity {
             used: false,
             in_flight: 0,
             idle_since: now,
-            blocked_since: None,
             waiting: HashMap::new(),
             next_answer: 0,
             abandoned: 0,
@@ -84,11 +81,6 @@ impl Activity {
         if self.protocol == Protocol::Http1 && self.in_flight == 0 && self.head_since.is_none() {
             self.head_since = Some(now);
         }
-    }
-
-    /// The network took bytes, or would not.
-    pub(super) fn wrote(&mut self, took: bool, now: Instant) {
-        self.blocked_since = if took { None } else { self.blocked_since.or(Some(now)) };
     }
 
     /// The head of a request is complete. The number names the request from here on.
@@ -135,8 +127,7 @@ impl Activity {
             next = next.min(at);
             now >= at
         };
-        let stalled = self.waiting.values().chain(&self.blocked_since).min();
-        if stalled.is_some_and(|since| expires(*since, limits.answer_idle)) {
+        if self.waiting.values().min().is_some_and(|since| expires(*since, limits.answer_idle)) {
             return Advice::End(Expired::Stalled);
         }
         if self.head_since.is_some_and(|since| expires(since, limits.headers)) {
@@ -257,10 +248,6 @@ mod tests {
         activity.wanted(quick);
         assert_eq!(outlasts(&activity, now), (31 * SECOND, Advice::End(Expired::Stalled)));
         activity.wanted(slow);
-        activity.wrote(false, now + 5 * SECOND);
-        activity.wrote(false, now + 20 * SECOND);
-        assert_eq!(outlasts(&activity, now), (35 * SECOND, Advice::End(Expired::Stalled)));
-        activity.wrote(true, now + 21 * SECOND);
         assert_eq!(outlasts(&activity, now).1, Advice::Wind);
     }
 

@@ -16,7 +16,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
 
-/// A TLS stream that reports its traffic, and that is put back into its slot when the HTTP library lets go of it: what
+/// A TLS stream that reports what it reads, and that is put back into its slot when the HTTP library lets go of it: what
 /// the library does not say any more (408, an orderly end of the stream) is said then.
 pub(super) struct Wire {
     stream: Option<TlsStream<TcpStream>>,
@@ -35,11 +35,6 @@ impl Wire {
 
     fn stream(&mut self) -> io::Result<Pin<&mut TlsStream<TcpStream>>> {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
-    }
-
-    fn wrote<T>(&self, result: &Poll<io::Result<T>>) {
-        let took = matches!(result, Poll::Ready(Ok(_)));
-        lock(&self.activity).wrote(took, Instant::now());
     }
 }
 
@@ -66,15 +61,11 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let result = self.stream()?.poll_write(cx, buf);
-        self.wrote(&result);
-        result
+        self.stream()?.poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = self.stream()?.poll_flush(cx);
-        self.wrote(&result);
-        result
+        self.stream()?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -86,9 +77,7 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = self.stream()?.poll_write_vectored(cx, bufs);
-        self.wrote(&result);
-        result
+        self.stream()?.poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -13,7 +13,7 @@ const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
 const END_STREAM: u8 = 1;
 const GOAWAY: u8 = 7;
-const HEADERS: u8 = 1;
+pub const HEADERS: u8 = 1;
 const PING: u8 = 6;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
@@ -44,7 +44,7 @@ fn number(index: u32) -> u32 {
     index * 2 + 1
 }
 
-fn ask(index: u32) -> Vec<u8> {
+pub fn ask(index: u32) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, number(index), &request())
 }
 
@@ -52,7 +52,7 @@ fn reset(index: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, number(index), &CANCEL.to_be_bytes())
 }
 
-async fn open(running: &Running) -> TlsStream<TcpStream> {
+pub async fn open(running: &Running) -> TlsStream<TcpStream> {
     let mut stream = running.connect(Some(&running.good()), "h2", &TLS13).await;
     let hello = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, &[])].concat();
     within(stream.write_all(&hello)).await.unwrap();

@@ -11,7 +11,10 @@ use tokio::{
     time::sleep,
 };
 
-use super::support::{NAME, answer1, ask1, ask2, open_sockets, post, start, start_with, within};
+use super::{
+    floods,
+    support::{AT_MOST, NAME, answer1, ask1, ask2, open_sockets, post, start, start_with, within},
+};
 
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -61,12 +64,13 @@ async fn headers_that_trickle_are_408() {
 async fn an_unfinished_header_block_ends_an_http2_connection() {
     // No stream exists yet that could be answered; the peer cannot answer pings amid its header block.
     let running = start_with(|limits| (limits.ping_interval, limits.ping_timeout) = (SHORT, SHORT)).await;
-    let mut stream = running.http2(Some(&running.good())).await;
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
-    bytes.extend(super::floods::frame(1, 0, 1, &[0x83]));
-    stream.write_all(&bytes).await.unwrap();
+    let mut stream = floods::open(&running).await;
+    // The first request is whole, so that it is not for want of one that the connection ends.
+    let request = floods::ask(0);
+    let begun = floods::frame(floods::HEADERS, 0, 3, &[0x83]);
+    stream.write_all(&[request, begun].concat()).await.unwrap();
     let _ = within(stream.read_to_end(&mut Vec::new())).await;
-    assert!(running.recorder.calls().is_empty());
+    assert_eq!(running.recorder.calls().len(), 1);
 }
 
 #[tokio::test]
@@ -118,7 +122,12 @@ async fn oversized_headers_are_431() {
     let mut stream = running.http1(Some(&good)).await;
     assert_eq!(ask1(&mut stream, &post("/federation/x", &fits, "")).await.status, 200);
 
-    for headers in [format!("x-large: {large}{large}\r\n"), "x: y\r\n".repeat(10_000)] {
+    let more = "x".repeat(5 * 1024);
+    for headers in [
+        format!("x-large: {large}\r\nx-more: {more}\r\n"),
+        format!("x-large: {large}{large}\r\n"),
+        "x: y\r\n".repeat(10_000),
+    ] {
         let mut stream = running.http1(Some(&good)).await;
         assert_eq!(ask1(&mut stream, &post("/federation/x", &headers, "")).await.status, 431);
     }
@@ -223,7 +232,8 @@ async fn an_answer_that_nobody_takes_is_dropped() {
 
 #[tokio::test]
 async fn connections_are_counted_per_address() {
-    let running = start_with(|limits| limits.connections_per_address = 2).await;
+    // It must not be for the handshake that the third one is closed.
+    let running = start_with(|limits| (limits.connections_per_address, limits.handshake) = (2, AT_MOST * 2)).await;
     let good = running.good();
     let (one, _two) = (running.http1(Some(&good)).await, running.http1(Some(&good)).await);
     let mut third = TcpStream::connect(running.address).await.unwrap();
