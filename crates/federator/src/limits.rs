@@ -175,6 +175,10 @@ pub struct IngressLimits {
     pub ping_interval: Duration,
     /// How long a ping may stay unanswered before the connection counts as dead.
     pub ping_timeout: Duration,
+    /// How much of the body of a request is read and forgotten that is refused by its head alone.
+    pub discarded_bytes: usize,
+    /// How long that may take; then the answer goes out before the body is whole.
+    pub discarding: Duration,
     /// How long a connection that we end may take to read our last words.
     pub linger: Duration,
     /// How long requests that are being answered may take once a shutdown was asked for.
@@ -211,6 +215,8 @@ impl Default for IngressLimits {
             connection_age: Duration::from_secs(3600),
             ping_interval: Duration::from_secs(15),
             ping_timeout: Duration::from_secs(5),
+            discarded_bytes: 64 * KIB,
+            discarding: Duration::from_secs(1),
             linger: Duration::from_secs(2),
             drain: Duration::from_secs(10),
             connections: 8192,

@@ -62,6 +62,28 @@ where
     }
 }
 
+/// Reads and forgets the body of a request that is refused by its head alone, if it is short and there at once.
+///
+/// An answer may come before the request is whole, and the rest be reset (RFC 9113 §8.1); but clients exist that take
+/// the reset for a failure when it overtakes their own body, and lose the answer (curl 7.88).
+pub(super) async fn discard<B>(mut body: B, limits: &IngressLimits)
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    if body.size_hint().lower() > limits.discarded_bytes as u64 {
+        return;
+    }
+    let short = async {
+        let mut left = limits.discarded_bytes;
+        while let Some(Ok(frame)) = body.frame().await {
+            let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+            left = rest;
+        }
+    };
+    // What does not come is not waited for: the answer does not depend on it.
+    let _ = timeout(limits.discarding, short).await;
+}
+
 /// The pieces of a body: one piece is passed on as it came.
 #[derive(Default)]
 struct Collected {

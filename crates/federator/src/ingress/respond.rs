@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     header::WIRE_ORIGIN_REQUEST_ID,
-    trust::{Peer, Refusal, Verdict},
+    trust::{Leaf, Peer, Refusal, Verdict},
 };
 
 /// Set by an ingress for the federator behind it. Here the federator is behind us, and takes the peer from the
@@ -63,24 +63,36 @@ impl Caller {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Failure> {
-        let leaf = match &self.peer.verdict {
-            Verdict::Authenticated(leaf) if self.shared.clock.now() <= leaf.not_after => Arc::clone(leaf),
-            Verdict::Authenticated(leaf) => return Err(self.refuse(&Refusal::Expired { not_after: leaf.not_after })),
-            Verdict::Refused(refusal) => return Err(self.refuse(refusal)),
-        };
         let (mut head, body) = request.into_parts();
+        let limits = &self.shared.limits;
+        let leaf = match self.believed() {
+            Ok(leaf) => leaf,
+            Err(refusal) => {
+                body::discard(body, limits).await;
+                return Err(self.refuse(&refusal));
+            }
+        };
         head.headers.remove(X_SSL_CERTIFICATE);
         let inbound = &self.shared.inbound;
         if let Some(response) = inbound.check_head(&head) {
+            body::discard(body, limits).await;
             return Ok(response);
         }
-        let limits = &self.shared.limits;
         let limit = inbound.body_limit(&head).unwrap_or(limits.body_bytes);
         let (body, _memory) = body::read(&head.headers, body, limit, limits, &self.shared.body_memory)
             .await
             .inspect_err(|_| self.end_after_this())?;
         let peer = AuthenticatedPeer { address: self.peer.address, leaf };
         Ok(inbound.call(&peer, Request::from_parts(head, body)).await)
+    }
+
+    /// The peer's certificate, while it is good.
+    fn believed(&self) -> Result<Arc<Leaf>, Refusal> {
+        match &self.peer.verdict {
+            Verdict::Authenticated(leaf) if self.shared.clock.now() <= leaf.not_after => Ok(Arc::clone(leaf)),
+            Verdict::Authenticated(leaf) => Err(Refusal::Expired { not_after: leaf.not_after }),
+            Verdict::Refused(refusal) => Err(refusal.clone()),
+        }
     }
 
     fn refuse(&self, refusal: &Refusal) -> Failure {
