@@ -9,8 +9,15 @@ pub fn failure(failure: &Failure) -> Response<Body> {
     if failure.status().is_server_error() {
         tracing::warn!(label = failure.entry.label, status = failure.entry.status, message = %failure.message, "failed");
     }
-    failure.to_response().map(Body::from)
+    let mut response = failure.to_response().map(Body::from);
+    response.extensions_mut().insert(ErrorObject);
+    response
 }
+
+/// Marks an answer whose body is known to be an error object, however long it is: the error of a remote backend is
+/// inside as it was received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ErrorObject;
 
 /// A status with a plain text.
 pub fn plain(status: StatusCode, text: impl Into<String>) -> Response<Body> {

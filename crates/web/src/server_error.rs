@@ -9,7 +9,8 @@ use crate::{limits, respond};
 
 pub(crate) async fn wrap(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    if !response.status().is_server_error() {
+    let known = response.extensions().get::<respond::ErrorObject>().is_some();
+    if known || !response.status().is_server_error() {
         return response;
     }
     let (mut parts, body) = response.into_parts();
