@@ -72,9 +72,8 @@ impl HostileDns {
     /// No address of loopback can be bound.
     pub async fn start() -> io::Result<Self> {
         let truth = Dns::start((Ipv4Addr::LOCALHOST, 0).into()).await?;
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let (udp, tcp) = bind().await?;
         let address = udp.local_addr()?;
-        let tcp = TcpListener::bind(address).await?;
         let shared = Arc::new(Shared::default());
         let over_udp = tokio::spawn(answer_udp(Arc::new(udp), Arc::clone(&shared), truth.address()));
         let over_tcp = tokio::spawn(pass_tcp(tcp, truth.address()));
@@ -105,6 +104,17 @@ impl HostileDns {
     /// How often the federation service of that domain was asked for over UDP.
     pub fn asked(&self, domain: &Domain) -> usize {
         lock(&self.shared.asked).get(&service(domain)).copied().unwrap_or_default()
+    }
+}
+
+/// Binds both protocols to the same port. A port that is free for one may be taken for the other: then the next one.
+async fn bind() -> io::Result<(UdpSocket, TcpListener)> {
+    loop {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        match TcpListener::bind(udp.local_addr()?).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            tcp => return Ok((udp, tcp?)),
+        }
     }
 }
 

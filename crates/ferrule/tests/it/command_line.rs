@@ -1,0 +1,153 @@
+//! The command line: `init`, `config`, `serve`, `federation`, `demo`.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use testkit::{
+    World,
+    client::Operator,
+    http1::Call,
+    process::{Folder, run as run_program},
+};
+
+use crate::support::{SMALL_LIMITS, ferrule, run};
+
+/// Free ports in the place of those that `init` writes.
+const FREE_PORTS: [(&str, &str); 3] = [
+    ("FERRULE_EDGE__LISTEN", "127.0.0.1:0"),
+    ("FERRULE_FEDERATION__LISTEN", "127.0.0.1:0"),
+    ("FERRULE_LOG__FORMAT", "json"),
+];
+
+#[test]
+fn from_init_to_a_running_backend_and_its_allow_list() {
+    run(async {
+        let folder = Folder::init_only(ferrule(), "first.example").unwrap();
+        let check = folder.command(&["config", "check"]).unwrap();
+        assert!(check.status.success(), "{}", check.stderr);
+        assert!(check.stdout.contains("first.example") && !check.stdout.contains("warning"), "{}", check.stdout);
+        let served = folder.serve_in(&FREE_PORTS).unwrap();
+        let command = |arguments: &[&str]| {
+            let ended = folder.command(arguments).unwrap();
+            assert!(ended.status.success(), "{arguments:?}: {}", ended.stderr);
+            ended.stdout
+        };
+        assert!(command(&["federation", "list"]).contains("allowDynamic"));
+        assert!(command(&["federation", "allow", "other.example"]).contains("other.example"));
+        let allowed: Value = serde_json::from_str(&command(&["federation", "list", "--json"])).unwrap();
+        assert_eq!(allowed["remotes"].as_array().unwrap().len(), 1);
+        assert_eq!(allowed["remotes"][0]["domain"], "other.example");
+        command(&["federation", "allow", "other.example", "--search-policy", "full_search"]);
+        let allowed: Value = serde_json::from_str(&command(&["federation", "list", "--json"])).unwrap();
+        assert_eq!(allowed["remotes"][0]["search_policy"], "full_search");
+        let operator = Operator::of(served.backend()).unwrap();
+        assert_eq!(operator.remotes().await.unwrap().expect_json(), allowed);
+        command(&["federation", "deny", "other.example"]);
+        assert!(!command(&["federation", "list"]).contains("other.example"));
+        served.stop().unwrap();
+        let ended = folder.command(&["federation", "list"]).unwrap();
+        assert!(!ended.status.success() && ended.stderr.contains("running"), "{}", ended.stderr);
+    });
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let folder = Folder::init_only(ferrule(), "twice.example").unwrap();
+    let before: Vec<_> = files(&folder);
+    let place = folder.place().display().to_string();
+    let again = run_program(ferrule(), ["init", "--domain", "other.example", &place]).unwrap();
+    assert!(!again.status.success() && again.stderr.contains("nothing is overwritten"), "{}", again.stderr);
+    assert_eq!(files(&folder), before);
+}
+
+fn files(folder: &Folder) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder.place())
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn config_show_prints_no_secrets_and_reads_the_environment() {
+    let folder = Folder::init_only(ferrule(), "secret.example").unwrap();
+    let shown = folder.command(&["config", "show"]).unwrap();
+    assert!(shown.status.success(), "{}", shown.stderr);
+    assert!(shown.stdout.contains("secret.example") && shown.stdout.contains("verify_depth"), "{}", shown.stdout);
+    for secret in ["zauth-private.txt", "federation-key.pem", "federation-ca-key.pem"] {
+        let text = fs::read_to_string(folder.path(secret)).unwrap();
+        let line = text.lines().find(|line| !line.starts_with("-----") && line.len() > 20).expect("a line of a secret");
+        assert!(!shown.stdout.contains(line) && !shown.stderr.contains(line), "{secret} is printed");
+    }
+}
+
+#[test]
+fn a_misspelt_option_is_refused_by_name() {
+    let folder = Folder::init_only(ferrule(), "typo.example").unwrap();
+    let config = fs::read_to_string(folder.config()).unwrap();
+    fs::write(folder.config(), config.replace("verify_depth", "verify_deph")).unwrap();
+    for command in [&["config", "check"][..], &["config", "show"], &["serve"]] {
+        let ended = folder.command(command).unwrap();
+        assert!(!ended.status.success() && ended.stderr.contains("verify_deph"), "{command:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn federation_switched_off() {
+    run(async {
+        let world = World::new().await.unwrap();
+        let folder = Folder::init(ferrule(), &world, "alone.example", SMALL_LIMITS).unwrap();
+        for rest in [
+            "",
+            &fs::read_to_string(folder.config()).unwrap().split_once("[federation]").unwrap().1.replacen(
+                "infra =",
+                "enabled = false\ninfra =",
+                1,
+            ),
+        ] {
+            folder.configure(&if rest.is_empty() { String::new() } else { format!("[federation]{rest}") }).unwrap();
+            let served = folder.serve().unwrap();
+            let operator = Operator::of(served.backend()).unwrap();
+            let version = Call::get(operator.edge(), "/api-version").send().await.unwrap().expect_json();
+            assert_eq!((&version["federation"], &version["domain"]), (&json!(false), &json!("alone.example")));
+            let alice = operator.client("Alice").await.unwrap();
+            let answer = alice.search("bob", &"b.example".parse().unwrap()).await.unwrap();
+            answer.expect_error(400, "federation-not-enabled");
+            // At home everything works.
+            let (_, handle) = operator.client_with_handle("Bob", "bob").await.unwrap();
+            let found = alice.search(&handle, folder.domain()).await.unwrap().expect_json();
+            assert_eq!(found["documents"][0]["handle"], json!(handle));
+            served.stop().unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_demonstration_holds() {
+    let ended = run_program(ferrule(), ["demo", "--exit"]).unwrap();
+    assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
+    for told in ["bob", "SRV", "federator.infra-b.example", "federation-denied", "authentication-failure"] {
+        assert!(ended.stdout.contains(told), "{told} is not shown:\n{}", ended.stdout);
+    }
+    assert!(!ended.stdout.contains('\u{1b}'), "no colours where nobody sees them");
+}
+
+#[test]
+fn the_demonstration_for_machines_holds() {
+    let ended = run_program(ferrule(), ["demo", "--exit", "--json"]).unwrap();
+    assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
+    let demo: Value = serde_json::from_str(&ended.stdout).expect("one JSON document");
+    assert_eq!(demo["held"], true);
+    let acts = demo["acts"].as_array().unwrap();
+    assert_eq!(acts.len(), 5);
+    assert!(acts.iter().all(|act| act["held"] == true), "{demo}");
+    let steps = |act: usize, step: &str| -> Vec<Value> {
+        let all = acts[act]["steps"].as_array().unwrap().iter();
+        all.filter(|one| one["step"] == step).cloned().collect()
+    };
+    assert!(steps(0, "connected").iter().any(|step| step["reused"] == false), "the first search is cold");
+    assert!(steps(1, "connected").iter().all(|step| step["reused"] == true), "the second is warm");
+    assert!(steps(1, "discovery").iter().all(|step| step["cached"] == true));
+}

@@ -1,0 +1,23 @@
+//! Scenarios against whole backends: real processes, real DNS, real TLS, on loopback.
+//!
+//! Names that begin with `s` and a number are the acceptance scenarios of `federation.md` §12.
+//!
+//! - `FERRULE_TEST_BACKENDS=ready.json` runs the scenarios that any backend can be held to against the backends of that
+//!   ready-file instead of `ferrule dev`.
+//! - `FERRULE_TEST_LONG=1` runs longer variants of some.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod certificates;
+mod command_line;
+mod dev;
+mod discovery;
+mod faults;
+mod internal;
+mod inward;
+mod limits;
+mod outward;
+mod reload;
+mod remotes;
+mod search;
+mod serve;
+mod support;
