@@ -13,9 +13,6 @@ pub const SEARCH_RESULTS: usize = 15;
 /// those who are called exactly that.
 pub const SEARCH_SCAN: usize = 1_000;
 
-/// Longest search term in bytes; what is longer finds nothing.
-pub const SEARCH_TERM: usize = 1_024;
-
 /// Most profiles that one call of another backend gets.
 pub const REMOTE_PROFILES: usize = 10_000;
 

@@ -1,8 +1,9 @@
 //! Making accounts (`brig.md` §25, scenarios 1, 3, 4 and 5 as far as the internal route goes).
 
 use serde_json::{Value, json};
+use store::Place;
 
-use crate::harness::{Ask, Backend, PASSWORD};
+use crate::harness::{Ask, Backend, PASSWORD, settings};
 
 fn person(email: &str) -> Value {
     json!({"name": "Alice", "email": email, "password": PASSWORD})
@@ -125,12 +126,16 @@ async fn a_wrong_code_for_the_address_is_told_and_counted() {
 
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_restart() {
-    let backend = Backend::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Backend::build(settings("a.example"), Place::Folder(folder.path().to_owned()), true);
+    let backend = start().await;
     let alice = backend.user_with_handle("alice", "alice").await;
     let (cookie, _) = backend.session("alice", true).await;
     backend.allow("b.example", "full_search").await;
 
-    let backend = backend.restart().await;
+    backend.store.close().await;
+    drop(backend);
+    let backend = start().await;
     let own = backend.send(Ask::get("/self").by(alice)).await.is(200);
     assert_eq!(own.json["handle"], "alice");
     backend.login(json!({"handle": "alice", "password": PASSWORD}), false).await.is(200);

@@ -16,7 +16,7 @@ use http_body_util::BodyExt as _;
 use public_api::Version;
 use serde_json::{Value, json};
 use services::{CallContext, Federation, FederationComponent, FederationError, FederationErrorKind, OutboundError};
-use store::{Feed, Place, Store};
+use store::{Feed, Options, Place, Store};
 use tower::ServiceExt as _;
 use types::{Clock, Domain, FederationStrategy, ManualClock, Rng, SeededRng, Timestamp, UserId};
 use zauth::{Keyring, PublicKeys, SignedToken};
@@ -33,8 +33,6 @@ pub struct Backend {
     pub store: Store,
     pub keys: PublicKeys,
     pub network: Arc<Network>,
-    pub faults: Arc<Faulty>,
-    settings: BrigSettings,
     router: axum::Router,
 }
 
@@ -122,6 +120,11 @@ pub fn settings(domain: &str) -> BrigSettings {
     }
 }
 
+/// 2027-01-15T08:00:00Z.
+fn start_of_time() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)))
+}
+
 impl Backend {
     pub async fn start() -> Self {
         Self::with(|_| {}).await
@@ -138,28 +141,26 @@ impl Backend {
     }
 
     pub async fn build(settings: BrigSettings, place: Place, federation: bool) -> Self {
-        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
-        let _ = place;
+        let clock = start_of_time();
+        let options = Options {
+            clock: Arc::<ManualClock>::clone(&clock),
+            rng: Arc::new(SeededRng::new(8)),
+            ..Options::new(place, settings.federation_domain.clone())
+        };
+        Self::over(Store::open(options).unwrap(), clock, settings, federation).await
+    }
+
+    /// A backend whose store can be killed between any two commits.
+    pub async fn mortal() -> (Self, Arc<Faulty>) {
+        let clock = start_of_time();
         let faults = Faulty::over(Arc::new(Memory::default()));
         let engine = Arc::<Faulty>::clone(&faults);
         let rng = Arc::new(SeededRng::new(8));
         let store = Store::over(engine, Feed::default(), Arc::<ManualClock>::clone(&clock), rng);
-        Self::over(store, faults, clock, settings, federation).await
+        (Self::over(store, clock, settings("a.example"), true).await, faults)
     }
 
-    /// The same backend after a restart: nothing is left of it but what it stored.
-    pub async fn restart(self) -> Self {
-        let Self { store, faults, clock, settings, .. } = self;
-        Self::over(store, faults, clock, settings, true).await
-    }
-
-    async fn over(
-        store: Store,
-        faults: Arc<Faulty>,
-        clock: Arc<ManualClock>,
-        settings: BrigSettings,
-        federation: bool,
-    ) -> Self {
+    async fn over(store: Store, clock: Arc<ManualClock>, settings: BrigSettings, federation: bool) -> Self {
         let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(7));
         let network = Arc::<Network>::default();
         let own = settings.federation_domain.clone();
@@ -169,7 +170,7 @@ impl Backend {
         let public = keys.public.clone();
         let brig = Brig::new(BrigParts {
             store: store.clone(),
-            settings: settings.clone(),
+            settings,
             federation: Arc::new(direct),
             policy,
             keys,
@@ -177,7 +178,7 @@ impl Backend {
             rng,
         });
         let router = brig.router();
-        Self { brig, clock, store, keys: public, network, faults, settings, router }
+        Self { brig, clock, store, keys: public, network, router }
     }
 
     pub fn advance(&self, seconds: u64) {
