@@ -58,9 +58,8 @@ impl Dns {
     /// # Errors
     /// The address cannot be bound.
     pub async fn start(address: SocketAddr) -> io::Result<Self> {
-        let udp = UdpSocket::bind(address).await?;
+        let (udp, tcp) = bind(address).await?;
         let address = udp.local_addr()?;
-        let tcp = TcpListener::bind(address).await?;
         let zone = Zone::default();
         let mut server = Server::new(zone.clone());
         server.register_socket(udp);
@@ -115,6 +114,21 @@ impl Dns {
     }
 }
 
+/// Binds both protocols to the same port. A port that is free for one may be taken for the other: then the next one.
+async fn bind(address: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+    const PORTS_TRIED: usize = 20;
+    let mut left = if address.port() == 0 { PORTS_TRIED } else { 1 };
+    loop {
+        let udp = UdpSocket::bind(address).await?;
+        left -= 1;
+        match TcpListener::bind(udp.local_addr()?).await {
+            Ok(tcp) => return Ok((udp, tcp)),
+            Err(error) if left > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 fn service_name(domain: &Domain) -> Name {
     absolute(&format!("_wire-server-federator._tcp.{domain}"))
 }
@@ -154,11 +168,7 @@ impl Zone {
 
 #[async_trait]
 impl RequestHandler for Zone {
-    async fn handle_request<R: ResponseHandler, T: Time>(
-        &self,
-        request: &Request,
-        mut response: R,
-    ) -> ResponseInfo {
+    async fn handle_request<R: ResponseHandler, T: Time>(&self, request: &Request, mut response: R) -> ResponseInfo {
         let mut metadata = Metadata::response_from_request(&request.metadata);
         metadata.authoritative = true;
         let Ok(info) = request.request_info() else {

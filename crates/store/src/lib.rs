@@ -1,14 +1,17 @@
 //! Storage.
 
+mod checksum;
 mod claim;
 mod commit;
 pub mod engine;
 mod error;
+mod hybrid;
 mod id;
 mod key;
 pub mod limits;
 mod log;
 mod rows;
+mod sqlite;
 mod store;
 mod table;
 mod value;

@@ -5,10 +5,11 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use types::{Clock, Domain, Rng, SystemClock, SystemRng};
 
 use crate::{
-    AggRef, Commit, CommitError, CommitId, Committed, Key, Log, LogKind, Plain, PlainRows, ReadError, Rows,
+    AggRef, Commit, CommitError, CommitId, Committed, Key, Log, LogKind, OpenError, Plain, PlainRows, ReadError, Rows,
     UpdateError, Value, Version, View, Watch,
     engine::{Engine, HeadQuery, Report},
     limits::{self, Limit},
+    sqlite::Sqlite,
     watch::Feed,
 };
 
@@ -63,6 +64,16 @@ impl fmt::Debug for Inner {
 }
 
 impl Store {
+    /// Opens or makes a store on the embedded engine. Blocks for as long as recovery takes, some milliseconds.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let feed = Feed::default();
+        let engine = Sqlite::open(&options, feed.clone())?;
+        Ok(Self::over(Arc::new(engine), feed, options.clock, options.rng).with_deadline(options.deadline))
+    }
+
     /// A store over any engine, which announces on `feed` what it appends.
     pub fn over(engine: Arc<dyn Engine>, feed: Feed, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
         Self(Arc::new(Inner { engine, clock, rng, feed, deadline: limits::DEADLINE }))

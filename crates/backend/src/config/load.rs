@@ -56,8 +56,7 @@ pub enum ConfigError {
 /// Reads a configuration file, lays the environment over it, and checks it. Relative paths in it count from the
 /// file's folder.
 pub fn load(file: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigError> {
-    let text =
-        std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     from_text(&text, file, environment, folder)
 }
@@ -119,6 +118,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     let wrong = |option, problem: &str| Err(ConfigError::Contradiction { option, problem: problem.to_owned() });
     if config.tokens.key_index == 0 {
         return wrong("tokens.key_index", "keys are counted from 1");
+    }
+    if config.accounts.password_memory < 8 || config.accounts.password_passes < 1 {
+        return wrong("accounts.password_memory", "argon2id takes at least 8 KiB and one pass");
     }
     let Some(federation) = &config.federation else { return Ok(()) };
     if federation.verify_depth == 0 {

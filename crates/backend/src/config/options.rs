@@ -34,6 +34,22 @@ pub struct Config {
     pub tokens: Tokens,
 }
 
+impl Config {
+    /// The defaults for a backend domain; federation is off.
+    pub fn for_domain(domain: Domain) -> Self {
+        Self {
+            domain,
+            data: default_data(),
+            accounts: Accounts::default(),
+            edge: Edge::default(),
+            federation: None,
+            internal: Internal::default(),
+            log: Log::default(),
+            tokens: Tokens::default(),
+        }
+    }
+}
+
 fn default_data() -> PathBuf {
     "data".into()
 }
@@ -77,6 +93,11 @@ pub struct Edge {
     pub listen: SocketAddr,
     /// The origins that browsers may call from, such as `https://webapp.example.com`; `*` allows every one.
     pub allowed_origins: Vec<String>,
+    /// How many proxies stand in front, each of which appends the address it sees to `X-Forwarded-For`; 0 where clients
+    /// connect directly.
+    pub proxies: u8,
+    /// Whether requests are counted: 15 a minute per address without a token, 30 a second per user with one.
+    pub rate_limits: bool,
     /// API versions that are not served, such as `v3`; `development` names the version in development.
     pub disabled_versions: Vec<String>,
 }
@@ -86,6 +107,8 @@ impl Default for Edge {
         Self {
             listen: ([127, 0, 0, 1], 8080).into(),
             allowed_origins: Vec::new(),
+            proxies: 0,
+            rate_limits: true,
             disabled_versions: vec!["development".into()],
         }
     }

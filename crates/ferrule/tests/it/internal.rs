@@ -57,10 +57,13 @@ fn nothing_internal_at_the_edge() {
             let answer = client.get(path).await.unwrap();
             assert!([403, 404, 405].contains(&answer.status.as_u16()), "{path} with a token: {answer}");
         }
-        let new = serde_json::json!({"name": "Intruder", "email": "intruder@mail.example", "password": "correct horse"});
+        let new =
+            serde_json::json!({"name": "Intruder", "email": "intruder@mail.example", "password": "correct horse"});
         let remote = testkit::client::remote(&"evil.example".parse().unwrap(), "full_search");
         for (path, body) in [("/i/users", new), ("/i/federation/remotes", remote)] {
-            for versioned in [path.to_owned(), format!("/v15{path}"), format!("/v15/{path}"), format!("/v15/x/..{path}")] {
+            for versioned in
+                [path.to_owned(), format!("/v15{path}"), format!("/v15/{path}"), format!("/v15/x/..{path}")]
+            {
                 let answer = Call::post(operator.edge(), &versioned, &body).send().await.unwrap();
                 assert!([401, 403, 404].contains(&answer.status.as_u16()), "{versioned}: {answer}");
             }

@@ -95,11 +95,8 @@ impl Stage {
         }
         let lab = Lab::start(plan).await?;
         let [a, b, c] = [lab.backend("a.example")?, lab.backend("b.example")?, lab.backend("c.example")?];
-        let (alice, _, carol) = tokio::try_join!(
-            person(a, "Alice", "alice"),
-            person(b, "Bob", "bob"),
-            person(c, "Carol", "carol")
-        )?;
+        let (alice, _, carol) =
+            tokio::try_join!(person(a, "Alice", "alice"), person(b, "Bob", "bob"), person(c, "Carol", "carol"))?;
         recorder.take();
         Ok(Self { lab, took: started.elapsed(), alice, carol })
     }
@@ -110,12 +107,8 @@ impl Stage {
         let result = match act {
             Act::Search | Act::SearchAgain => self.search().await,
             Act::NotAllowed => self.not_allowed().await,
-            Act::WrongName => {
-                self.knock(true, 403, "authentication-failure").await
-            }
-            Act::NoCertificate => {
-                self.knock(false, 400, "authentication-failure").await
-            }
+            Act::WrongName => self.knock(true, 403, "authentication-failure").await,
+            Act::NoCertificate => self.knock(false, 400, "authentication-failure").await,
         };
         let took = started.elapsed();
         let (held, outcome) = match result {
@@ -137,7 +130,12 @@ impl Stage {
         let found = body["documents"].as_array().into_iter().flatten().find(|d| d["handle"] == "bob");
         let found = found.with_context(|| format!("Bob was not found: {body}"))?;
         ensure!(found["qualified_id"]["domain"] == "b.example", "Bob is somebody else: {found}");
-        Ok(format!("found {} ({}@{})", text(&found["name"]), text(&found["id"]), text(&found["qualified_id"]["domain"])))
+        Ok(format!(
+            "found {} ({}@{})",
+            text(&found["name"]),
+            text(&found["id"]),
+            text(&found["qualified_id"]["domain"])
+        ))
     }
 
     async fn not_allowed(&self) -> Result<String> {
@@ -158,10 +156,7 @@ impl Stage {
         let answer = stranger.call("a.example", "brig", "search-users", &json!({"term": "bob"})).await?;
         let body = json(&answer);
         let got = answer.status().as_u16();
-        ensure!(
-            got == status && body["label"] == label,
-            "expected {status} {label}, got {got}: {body}"
-        );
+        ensure!(got == status && body["label"] == label, "expected {status} {label}, got {got}: {body}");
         Ok(format!("b.example refused with {got} {label}: {}", text(&body["message"])))
     }
 }

@@ -1,0 +1,320 @@
+//! A running node: every component in one process.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::Router;
+use brig::{Brig, BrigParts, PolicyStore, Trouble};
+use federation_api::Component;
+use federator::{
+    Federator, Parts,
+    discovery::{Discovery, DnsServer, NameServerError, NameServerResolver},
+    ingress::Ingress,
+};
+use services::{ClientLimits, Federation, FederationClient, FederationComponent, HopObserver, NoObserver};
+use store::{OpenError, Options, Place, Store};
+use tls::{Reloader, TlsError};
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use types::{Clock, Domain, Rng, SystemClock, SystemRng};
+
+use crate::{
+    client::Target,
+    config::{self, Bind, Config},
+    keys::{self, KeysError},
+    listener::Bound,
+    settings,
+};
+
+/// How long requests may go on after the node was asked to stop.
+const DRAIN: Duration = Duration::from_secs(15);
+
+/// How often the store removes what has expired.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// What a node takes from its surroundings, so that a test may put something else there.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+    /// Who watches federated calls.
+    pub observer: Arc<dyn HopObserver>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), observer: Arc::new(NoObserver) }
+    }
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The name server cannot be used.
+    #[error("federation.dns: {0}")]
+    Dns(#[from] NameServerError),
+    /// A token key cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// A listener cannot be bound.
+    #[error("{option}: cannot listen on {place}: {source}")]
+    Listen {
+        /// The option.
+        option: &'static str,
+        /// The address or path.
+        place: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error("the data folder {}: {source}", folder.display())]
+    Open {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: OpenError,
+    },
+    /// A setting has a value that cannot work.
+    #[error("{0}")]
+    Setting(#[from] settings::SettingError),
+    /// What is stored cannot be read.
+    #[error("reading the federation policy: {0}")]
+    Stored(#[from] Trouble),
+    /// A certificate cannot be used.
+    #[error("federation: {0}")]
+    Tls(#[from] TlsError),
+}
+
+/// A running node.
+pub struct Node {
+    domain: Domain,
+    edge: SocketAddr,
+    internal: Target,
+    federation: Option<SocketAddr>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    store: Store,
+}
+
+impl Node {
+    /// Starts a node; when this returns, every listener answers.
+    ///
+    /// # Errors
+    /// [`StartError`], in an operator's words. Nothing stays behind.
+    pub async fn start(config: Config, surroundings: Surroundings) -> Result<Self, StartError> {
+        let keyring = keys::load(&config.tokens)?;
+        let brig_settings = settings::brig(&config)?;
+        let edge_config = settings::edge(&config, &keyring, &surroundings)?;
+        let store = open(&config, &surroundings)?;
+        let edge = bind("edge.listen", config.edge.listen).await?;
+        let internal = bind_internal(&config).await?;
+        let policy = PolicyStore::load(store.clone(), &brig_settings, Arc::clone(&surroundings.rng)).await?;
+        let internal_config = settings::internal(&config, internal.target(), &surroundings)?;
+        let outside = match config.federation.as_ref().filter(|f| f.enabled) {
+            Some(federation) => Some(Outside::open(&config.domain, federation, &policy, &surroundings).await?),
+            None => None,
+        };
+        let federation: Arc<dyn Federation> = match &outside {
+            Some(outside) => Arc::new(FederationClient::new(
+                config.domain.clone(),
+                outside.federator.outbound(),
+                Arc::clone(&surroundings.clock),
+                ClientLimits::default(),
+            )),
+            None => Arc::new(FederationClient::disabled(config.domain.clone())),
+        };
+        let brig = Brig::new(BrigParts {
+            store: store.clone(),
+            settings: brig_settings,
+            federation,
+            policy,
+            keys: keyring,
+            clock: Arc::clone(&surroundings.clock),
+            rng: Arc::clone(&surroundings.rng),
+        });
+        let node = Self {
+            domain: config.domain,
+            edge: edge.address().unwrap_or(config.edge.listen),
+            internal: internal.target().clone(),
+            federation: outside.as_ref().map(|o| o.address),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            store,
+        };
+        let served = brig.served();
+        let served = served.clone().and(web::process(&served));
+        let edge = (edge, nginz::edge(&served, edge_config));
+        let internal = (internal, nginz::internal(&served, internal_config));
+        node.serve(edge, internal, brig.federation_component(), outside, surroundings);
+        Ok(node)
+    }
+
+    fn serve(
+        &self,
+        edge: (Bound, Router),
+        internal: (Bound, Router),
+        component: Arc<dyn FederationComponent>,
+        outside: Option<Outside>,
+        surroundings: Surroundings,
+    ) {
+        for (listener, router) in [edge, internal] {
+            self.tasks.spawn(listener.serve(router, self.stop.clone()));
+        }
+        if let Some(outside) = outside {
+            let inbound = outside.federator.inbound([(Component::Brig, component)].into());
+            let ingress = Ingress {
+                backend: self.domain.clone(),
+                contexts: outside.tls.handle().clone(),
+                verify_depth: outside.verify_depth,
+                inbound,
+                limits: outside.limits,
+                clock: Arc::clone(&surroundings.clock),
+                observer: surroundings.observer,
+            };
+            self.tasks.spawn(ingress.serve(outside.listener, self.stop.clone()));
+            let watching = outside.tls.watch(tls::DEFAULT_CHECK_INTERVAL);
+            self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(watching));
+        }
+        let housekeeping = housekeep(self.store.clone());
+        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(housekeeping));
+    }
+
+    /// The backend domain.
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// Where clients connect.
+    pub fn edge(&self) -> SocketAddr {
+        self.edge
+    }
+
+    /// Where operators connect.
+    pub fn internal(&self) -> &Target {
+        &self.internal
+    }
+
+    /// Where other backends connect; `None` where federation is off.
+    pub fn federation(&self) -> Option<SocketAddr> {
+        self.federation
+    }
+
+    /// Stops accepting, lets open requests end within a deadline, and closes the store.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("requests were still open after {} s and are cut", DRAIN.as_secs());
+        }
+        self.store.close().await;
+    }
+}
+
+/// The face towards other backends, before anybody answers behind it.
+struct Outside {
+    federator: Arc<Federator>,
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Arc<Reloader>,
+    verify_depth: usize,
+    limits: federator::limits::IngressLimits,
+}
+
+impl Outside {
+    async fn open(
+        domain: &Domain,
+        federation: &config::Federation,
+        policy: &Arc<PolicyStore>,
+        surroundings: &Surroundings,
+    ) -> Result<Self, StartError> {
+        let tls = load_tls(federation, surroundings.clock.as_ref())?;
+        let limits = settings::limits(&federation.limits);
+        let server = federation.dns.map_or(DnsServer::System, DnsServer::At);
+        let resolver = NameServerResolver::new(server, limits.dns.try_timeout)?;
+        let discovery = Discovery::new(Arc::new(resolver), Arc::clone(&surroundings.clock), limits.dns.clone());
+        let listen =
+            |source| StartError::Listen { option: "federation.listen", place: federation.listen.to_string(), source };
+        let listener = TcpListener::bind(federation.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let ingress_limits = limits.ingress.clone();
+        let federator = Federator::new(Parts {
+            own_domain: domain.clone(),
+            policy: Arc::<PolicyStore>::clone(policy),
+            discovery,
+            client_tls: Arc::new(tls.handle().clone()),
+            limits,
+            clock: Arc::clone(&surroundings.clock),
+            rng: Arc::clone(&surroundings.rng),
+            observer: Arc::clone(&surroundings.observer),
+        });
+        let verify_depth = usize::from(federation.verify_depth);
+        Ok(Self { federator, listener, address, tls, verify_depth, limits: ingress_limits })
+    }
+}
+
+fn load_tls(federation: &config::Federation, clock: &dyn Clock) -> Result<Arc<Reloader>, TlsError> {
+    let reloader = Reloader::load(settings::tls_sources(federation))?;
+    for warning in reloader.handle().contexts().warnings(&federation.infra, clock.now()) {
+        tracing::warn!("{warning}");
+    }
+    Ok(Arc::new(reloader))
+}
+
+/// Whether a node could start with that configuration: reads keys and certificates, touches neither data nor network.
+/// Gives what is allowed but will not work.
+///
+/// # Errors
+/// What would keep it from starting.
+pub fn check(config: &Config) -> Result<Vec<String>, StartError> {
+    let surroundings = Surroundings::default();
+    let keyring = keys::load(&config.tokens)?;
+    settings::brig(config)?;
+    settings::edge(config, &keyring, &surroundings)?;
+    let Some(federation) = config.federation.as_ref().filter(|f| f.enabled) else {
+        return Ok(vec!["federation is off: this backend will talk to no other".into()]);
+    };
+    let reloader = Reloader::load(settings::tls_sources(federation))?;
+    let warnings = reloader.handle().contexts().warnings(&federation.infra, surroundings.clock.now());
+    Ok(warnings.iter().map(ToString::to_string).collect())
+}
+
+/// Where the internal listener of a node with that configuration is.
+pub fn internal_target(config: &Config) -> Target {
+    match &config.internal.listen {
+        Bind::Tcp(address) => Target::Tcp(*address),
+        Bind::Unix(path) => Target::Unix(path.clone().unwrap_or_else(|| config.data.join("internal.sock"))),
+    }
+}
+
+fn open(config: &Config, surroundings: &Surroundings) -> Result<Store, StartError> {
+    let mut options = Options::new(Place::Folder(config.data.clone()), config.domain.clone());
+    options.clock = Arc::clone(&surroundings.clock);
+    options.rng = Arc::clone(&surroundings.rng);
+    Store::open(options).map_err(|source| StartError::Open { folder: config.data.clone(), source })
+}
+
+async fn bind(option: &'static str, address: SocketAddr) -> Result<Bound, StartError> {
+    let failed = |source| StartError::Listen { option, place: address.to_string(), source };
+    Bound::tcp(address).await.map_err(failed)
+}
+
+async fn bind_internal(config: &Config) -> Result<Bound, StartError> {
+    match internal_target(config) {
+        Target::Tcp(address) => bind("internal.listen", address).await,
+        Target::Unix(path) => Bound::unix(&path).map_err(|source| StartError::Listen {
+            option: "internal.listen",
+            place: path.display().to_string(),
+            source,
+        }),
+    }
+}
+
+async fn housekeep(store: Store) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        store.housekeep(HOUSEKEEPING / 10).await;
+    }
+}

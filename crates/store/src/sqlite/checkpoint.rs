@@ -1,0 +1,157 @@
+//! Copying the log of SQLite (the WAL) back into the database, away from the writer.
+//!
+//! A checkpoint by the writer would stall it for some 100 ms every few megabytes. On a connection of its own it costs the
+//! writer nothing, but the WAL can only begin again from its start in a moment without new frames; so intake is slowed
+//! down before the WAL grows too large, and at the very end the writer makes room itself.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use rusqlite::Connection;
+
+/// How long the checkpointer rests between two rounds.
+const ROUND: Duration = Duration::from_millis(100);
+/// The size of the WAL at which the writer makes room itself. From half of it on, intake is slowed down.
+pub(super) const WAL_CAP: u64 = 512 << 20;
+/// The longest pause of the writer before one group.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// What writer and checkpointer tell each other.
+#[derive(Default)]
+pub(super) struct Brake {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Something was written since the last round.
+    dirty: bool,
+    /// Bytes of the WAL that the next write does not reuse.
+    wal: u64,
+    stop: bool,
+}
+
+impl Brake {
+    /// The writer committed something.
+    pub(super) fn wrote(&self) {
+        let mut state = self.state();
+        if !state.dirty {
+            state.dirty = true;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Slows the writer down while the WAL is large; says whether it must make room itself.
+    pub(super) fn pause(&self) -> bool {
+        let state = self.state();
+        let pause = pause_at(state.wal);
+        if pause.is_zero() {
+            return false;
+        }
+        let waited = self.changed.wait_timeout_while(state, pause, |state| state.wal > WAL_CAP / 2 && !state.stop);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.wal > WAL_CAP
+    }
+
+    /// The WAL begins from its start again.
+    pub(super) fn emptied(&self) {
+        self.state().wal = 0;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stop(&self) {
+        self.state().stop = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until there is something to do; `false` at the end.
+    fn wait(&self) -> bool {
+        let state = self.changed.wait_while(self.state(), |state| !state.dirty && !state.stop);
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        let rested = self.changed.wait_timeout_while(state, ROUND, |state| !state.stop);
+        let (mut state, _) = rested.unwrap_or_else(PoisonError::into_inner);
+        state.dirty = false;
+        !state.stop
+    }
+
+    fn report(&self, frames: u64, copied: u64, page: u64) {
+        let mut state = self.state();
+        state.wal = if frames == copied { 0 } else { frames.saturating_mul(page) };
+        // What could not be copied, because somebody reads an older state, is tried again.
+        state.dirty |= frames != copied;
+        self.changed.notify_all();
+    }
+}
+
+/// How long the writer waits before a group while the WAL has that size: nothing up to half the cap, then more and more.
+fn pause_at(wal: u64) -> Duration {
+    let half = WAL_CAP / 2;
+    let over = wal.saturating_sub(half).min(half);
+    LONGEST_PAUSE.mul_f64(over as f64 / half as f64)
+}
+
+/// The thread that copies.
+pub(super) struct Checkpointer {
+    brake: Arc<Brake>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpointer {
+    /// Starts it on a connection of its own.
+    pub(super) fn start(conn: Connection, brake: Arc<Brake>) -> Result<Self, std::io::Error> {
+        let shared = Arc::clone(&brake);
+        let thread = std::thread::Builder::new().name("store-checkpoint".into()).spawn(move || run(&conn, &shared))?;
+        Ok(Self { brake, thread: Some(thread) })
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.brake.stop();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was reported by its hook; there is nothing to save.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(conn: &Connection, brake: &Brake) {
+    let page = conn.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0)).unwrap_or(4096);
+    let page = u64::try_from(page).unwrap_or(4096);
+    while brake.wait() {
+        let round = conn
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)));
+        match round {
+            Ok((frames, copied)) => {
+                brake.report(u64::try_from(frames).unwrap_or(0), u64::try_from(copied).unwrap_or(0), page);
+            }
+            Err(error) => tracing::warn!(%error, "a checkpoint of SQLite failed, the next round tries again"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_brake_takes_hold_from_half_the_cap_on() {
+        assert_eq!(pause_at(0), Duration::ZERO);
+        assert_eq!(pause_at(WAL_CAP / 2), Duration::ZERO);
+        assert_eq!(pause_at(WAL_CAP * 3 / 4), LONGEST_PAUSE / 2);
+        assert_eq!(pause_at(WAL_CAP * 9), LONGEST_PAUSE);
+        let brake = Brake::default();
+        assert!(!brake.pause());
+        brake.report(WAL_CAP / 4096 + 1, 0, 4096);
+        assert!(brake.pause(), "beyond the cap the writer makes room");
+        brake.report(WAL_CAP / 4096 + 1, WAL_CAP / 4096 + 1, 4096);
+        assert!(!brake.pause(), "what is copied can be overwritten");
+    }
+}

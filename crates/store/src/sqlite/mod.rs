@@ -1,0 +1,296 @@
+//! The embedded engine: one SQLite file, one writer, readers beside it.
+
+mod apply;
+mod checkpoint;
+mod columns;
+mod lock;
+mod queue;
+mod reader;
+mod remove;
+mod schema;
+mod writer;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::sync::Semaphore;
+
+use self::{
+    apply::Applier,
+    checkpoint::{Brake, Checkpointer},
+    lock::FolderLock,
+    queue::{Queue, Work},
+    schema::Refusal,
+    writer::Writer,
+};
+use crate::{
+    CommitError, Committed, EntryId, LogRef, OpenError, Options, Place, ReadError, Version,
+    engine::{Engine, EntryPage, HeadQuery, LogQuery, RawCommit, Report, RowPage, RowQuery},
+    hybrid::Hybrid,
+    watch::Feed,
+};
+
+/// Reading connections.
+const READERS: usize = 4;
+/// Page cache of one reading connection, KiB.
+const READER_CACHE: i64 = 8 << 10;
+/// Page cache of the writing connection, KiB.
+const WRITER_CACHE: i64 = 16 << 10;
+/// Prepared statements kept on a connection.
+const STATEMENTS: usize = 64;
+/// How long the writer waits for a foreign process that holds the database, such as a shell.
+const BUSY: Duration = Duration::from_secs(2);
+/// The log of SQLite is cut to this when it begins from its start again, bytes.
+const WAL_KEPT: i64 = 64 << 20;
+/// The name of the database in the data folder.
+const FILE: &str = "store.sqlite";
+
+/// SQLite in a data folder or in memory.
+pub(crate) struct Sqlite(Arc<Running>);
+
+struct Running {
+    queue: Queue,
+    readers: Arc<Readers>,
+    node: u64,
+    parts: Mutex<Option<Parts>>,
+}
+
+/// What ends when the store is closed, in this order.
+struct Parts {
+    writer: JoinHandle<()>,
+    checkpointer: Option<Checkpointer>,
+    lock: Option<FolderLock>,
+}
+
+impl Sqlite {
+    /// Opens or makes the database.
+    pub(crate) fn open(options: &Options, feed: Feed) -> Result<Self, OpenError> {
+        check_version(rusqlite::version_number(), rusqlite::version())?;
+        match &options.place {
+            Place::Folder(folder) => Self::in_folder(folder, options, feed),
+            Place::Memory => Self::in_memory(options, feed),
+        }
+    }
+
+    fn in_folder(folder: &Path, options: &Options, feed: Feed) -> Result<Self, OpenError> {
+        let lock = FolderLock::take(folder)?;
+        let failed = |error| refusal(Refusal::Sqlite(error), folder, options);
+        let file = folder.join(FILE);
+        let mut conn = writing(&file).map_err(failed)?;
+        let meta =
+            schema::prepare(&mut conn, &options.domain, &*options.rng).map_err(|why| refusal(why, folder, options))?;
+        let brake = Arc::new(Brake::default());
+        let beside = writing(&file).map_err(failed)?;
+        let io = |source| OpenError::Io { folder: folder.to_owned(), source };
+        let checkpointer = Checkpointer::start(beside, Arc::clone(&brake)).map_err(io)?;
+        let mut pool = Vec::with_capacity(READERS);
+        for _ in 0..READERS {
+            pool.push(Arc::new(Mutex::new(reading(&file).map_err(failed)?)));
+        }
+        let writer = Writer {
+            conn: Arc::new(Mutex::new(conn)),
+            reopen: Some(Box::new(move || writing(&file))),
+            applier: Applier::new(Hybrid::starting_at(Arc::clone(&options.clock), meta.ceiling), meta.node),
+            clock: Arc::clone(&options.clock),
+            feed,
+            brake,
+        };
+        Self::start(writer, Readers::new(pool), Some(checkpointer), Some(lock)).map_err(io)
+    }
+
+    fn in_memory(options: &Options, feed: Feed) -> Result<Self, OpenError> {
+        let folder = PathBuf::from(":memory:");
+        let failed = |why| refusal(why, &folder, options);
+        let mut conn = Connection::open_in_memory().map_err(|error| failed(Refusal::Sqlite(error)))?;
+        conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        let meta = schema::prepare(&mut conn, &options.domain, &*options.rng).map_err(failed)?;
+        let conn = Arc::new(Mutex::new(conn));
+        let writer = Writer {
+            conn: Arc::clone(&conn),
+            reopen: None,
+            applier: Applier::new(Hybrid::starting_at(Arc::clone(&options.clock), meta.ceiling), meta.node),
+            clock: Arc::clone(&options.clock),
+            feed,
+            brake: Arc::new(Brake::default()),
+        };
+        let io = |source| OpenError::Io { folder: folder.clone(), source };
+        Self::start(writer, Readers::new(vec![conn]), None, None).map_err(io)
+    }
+
+    fn start(
+        writer: Writer,
+        readers: Readers,
+        checkpointer: Option<Checkpointer>,
+        lock: Option<FolderLock>,
+    ) -> Result<Self, std::io::Error> {
+        let node = writer.applier.node;
+        let (queue, inbox) = Queue::new(lock.is_none());
+        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&inbox))?;
+        let parts = Parts { writer: thread, checkpointer, lock };
+        Ok(Self(Arc::new(Running { queue, readers: Arc::new(readers), node, parts: Mutex::new(Some(parts)) })))
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let readers = Arc::clone(&self.0.readers);
+        let Ok(turn) = Arc::clone(&readers.turns).acquire_owned().await else { return Err(ReadError::unavailable()) };
+        let task = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            readers.with(read)
+        });
+        task.await.unwrap_or_else(|_| Err(ReadError::unavailable()))
+    }
+}
+
+impl Running {
+    /// Does what waits, and ends. The lock goes last.
+    fn shut(&self) {
+        self.queue.close();
+        self.readers.turns.close();
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Parts { writer, checkpointer, lock }) = parts {
+            if writer.join().is_err() {
+                tracing::error!("the writer of the store ended in a panic");
+            }
+            self.readers.close();
+            drop(checkpointer);
+            drop(lock);
+        }
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.0.shut();
+    }
+}
+
+#[async_trait]
+impl Engine for Sqlite {
+    async fn head(&self, query: &HeadQuery) -> Result<Version, ReadError> {
+        let HeadQuery { kind, aggregate } = query.clone();
+        self.read(move |conn| reader::version(conn, kind, &aggregate)).await
+    }
+
+    async fn rows(&self, query: &RowQuery) -> Result<RowPage, ReadError> {
+        let query = query.clone();
+        self.read(move |conn| reader::rows(conn, &query)).await
+    }
+
+    async fn entries(&self, query: &LogQuery) -> Result<EntryPage, ReadError> {
+        let (query, node) = (query.clone(), self.0.node);
+        self.read(move |conn| reader::entries(conn, node, &query)).await
+    }
+
+    async fn commit(&self, commit: &Arc<RawCommit>, deadline: Duration) -> Result<Committed, CommitError> {
+        self.0.queue.commit(commit, deadline).await
+    }
+
+    async fn trim(&self, log: &LogRef, upto: EntryId) -> Result<(), ReadError> {
+        let trimmed = self.0.queue.ask(|answer| Work::Trim { log: log.clone(), upto, answer }).await;
+        trimmed.unwrap_or_else(|| Err(ReadError::unavailable()))
+    }
+
+    async fn housekeep(&self, budget: Duration) -> Report {
+        self.0.queue.ask(|answer| Work::Housekeep { budget, answer }).await.unwrap_or_default()
+    }
+
+    async fn close(&self) {
+        let running = Arc::clone(&self.0);
+        // Joining a thread blocks. If the runtime is going down, dropping does it.
+        let _ = tokio::task::spawn_blocking(move || running.shut()).await;
+    }
+}
+
+/// The connections that read: each busy with one question at a time.
+struct Readers {
+    turns: Arc<Semaphore>,
+    pool: Mutex<Vec<Arc<Mutex<Connection>>>>,
+}
+
+impl Readers {
+    fn new(pool: Vec<Arc<Mutex<Connection>>>) -> Self {
+        Self { turns: Arc::new(Semaphore::new(pool.len())), pool: Mutex::new(pool) }
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let Some(conn) = self.pool().pop() else { return Err(ReadError::unavailable()) };
+        let done = read(&conn.lock().unwrap_or_else(PoisonError::into_inner));
+        // After closing the connection goes with its last question.
+        if !self.turns.is_closed() {
+            self.pool().push(conn);
+        }
+        done
+    }
+
+    fn close(&self) {
+        self.pool().clear();
+    }
+
+    fn pool(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Mutex<Connection>>>> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that writes.
+fn writing(file: &Path) -> Result<Connection, rusqlite::Error> {
+    let conn = Connection::open(file)?;
+    conn.busy_timeout(BUSY)?;
+    conn.pragma_update(None, "journal_mode", "wal")?;
+    conn.pragma_update(None, "synchronous", "full")?;
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    conn.pragma_update(None, "journal_size_limit", WAL_KEPT)?;
+    conn.pragma_update(None, "cache_size", -WRITER_CACHE)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(conn)
+}
+
+/// A connection that reads.
+fn reading(file: &Path) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(file, flags)?;
+    conn.busy_timeout(BUSY)?;
+    conn.pragma_update(None, "cache_size", -READER_CACHE)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(conn)
+}
+
+/// SQLite 3.7.0 to 3.51.2 can, rarely, damage a database when several connections checkpoint.
+fn check_version(number: i32, found: &'static str) -> Result<(), OpenError> {
+    if number < 3_051_003 { Err(OpenError::OldSqlite { found }) } else { Ok(()) }
+}
+
+fn refusal(why: Refusal, folder: &Path, options: &Options) -> OpenError {
+    let folder = folder.to_owned();
+    match why {
+        Refusal::NewerFormat(found) => OpenError::NewerFormat { found, known: schema::FORMAT },
+        Refusal::NotAStore(reason) => OpenError::Damaged { folder, reason: reason.to_owned() },
+        Refusal::OtherDomain(stored) => OpenError::OtherDomain { stored, asked: options.domain.clone() },
+        Refusal::Sqlite(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                OpenError::Damaged { folder, reason: error.to_string() }
+            }
+            _ => OpenError::Io { folder, source: std::io::Error::other(error) },
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_sqlite_is_refused() {
+        assert!(matches!(check_version(3_051_002, "3.51.2"), Err(OpenError::OldSqlite { found: "3.51.2" })));
+        assert!(check_version(3_051_003, "3.51.3").is_ok());
+        assert!(check_version(rusqlite::version_number(), rusqlite::version()).is_ok());
+    }
+}

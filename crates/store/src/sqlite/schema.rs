@@ -1,0 +1,112 @@
+//! The tables, and what must agree before a database is used.
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, types::Value as Sql};
+use types::{Domain, Rng};
+
+use crate::Version;
+
+/// The newest format known. A release that changes the tables raises it and brings older ones up.
+pub(super) const FORMAT: u32 = 1;
+
+/// `FERR`, for tools that tell files apart.
+const APPLICATION_ID: i32 = 0x4645_5252;
+
+// `agg`, `part`, `name`: the tag of the kind (two bytes) and the encoded id. `key`: the tag of the table and the encoded
+// key; the row with key 00 carries the version of its aggregate and its last commits.
+const TABLES: &str = "
+CREATE TABLE rows(no INTEGER PRIMARY KEY, agg BLOB NOT NULL, key BLOB NOT NULL, version INTEGER NOT NULL,
+                  json TEXT, bin BLOB, expires INTEGER, crc INTEGER NOT NULL, UNIQUE(agg, key)) STRICT;
+CREATE INDEX rows_expires ON rows(expires) WHERE expires IS NOT NULL;
+CREATE TABLE plain(no INTEGER PRIMARY KEY, agg BLOB NOT NULL, key BLOB NOT NULL, version INTEGER NOT NULL,
+                   json TEXT, bin BLOB, expires INTEGER, crc INTEGER NOT NULL, UNIQUE(agg, key)) STRICT;
+CREATE INDEX plain_expires ON plain(expires) WHERE expires IS NOT NULL;
+-- due: when the oldest entry can be removed, its expiry and the memory of the kind of log.
+CREATE TABLE log_name(no INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, memory INTEGER NOT NULL, due INTEGER) STRICT;
+CREATE INDEX log_name_due ON log_name(due) WHERE due IS NOT NULL;
+-- pos: number of the log << 32 | sequence.
+CREATE TABLE log(pos INTEGER PRIMARY KEY, tick INTEGER NOT NULL, key BLOB NOT NULL, meta BLOB NOT NULL, body BLOB,
+                 body_ref INTEGER, expires INTEGER, crc INTEGER NOT NULL) STRICT;
+CREATE INDEX log_body ON log(body_ref) WHERE body_ref IS NOT NULL;
+CREATE TABLE body(no INTEGER PRIMARY KEY, bytes BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
+CREATE TABLE meta(k TEXT PRIMARY KEY, v ANY NOT NULL) STRICT;
+";
+
+/// What a database says of itself.
+pub(super) struct Meta {
+    /// The node in the ids of entries.
+    pub(super) node: u64,
+    /// Above all versions and ticks ever handed out.
+    pub(super) ceiling: Version,
+}
+
+/// Why a database is not used.
+pub(super) enum Refusal {
+    NewerFormat(u32),
+    NotAStore(&'static str),
+    OtherDomain(String),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Makes the tables if the database is new; otherwise checks format and domain.
+pub(super) fn prepare(conn: &mut Connection, domain: &Domain, rng: &dyn Rng) -> Result<Meta, Refusal> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        create(&transaction, domain, rng)?;
+    } else if !transaction.table_exists(None, "meta")? {
+        return Err(Refusal::NotAStore("it has no table `meta`"));
+    }
+    let meta = check(&transaction, domain)?;
+    transaction.commit()?;
+    Ok(meta)
+}
+
+fn create(conn: &Connection, domain: &Domain, rng: &dyn Rng) -> Result<(), rusqlite::Error> {
+    conn.execute_batch(TABLES)?;
+    conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+    // A random node has the multicast bit set, so that it is nobody's hardware address (RFC 9562 §6.10).
+    let node = rng.u64() | (1 << 40);
+    set(conn, "format", FORMAT)?;
+    set(conn, "domain", domain.as_str())?;
+    set(conn, "node", node.cast_signed())?;
+    set(conn, "clock_ceiling", 0)
+}
+
+fn check(conn: &Connection, domain: &Domain) -> Result<Meta, Refusal> {
+    let Some(Sql::Integer(format)) = value(conn, "format")? else {
+        return Err(Refusal::NotAStore("its format is not written in it"));
+    };
+    let format = u32::try_from(format).map_err(|_| Refusal::NotAStore("its format is no number of a format"))?;
+    if format > FORMAT {
+        return Err(Refusal::NewerFormat(format));
+    }
+    let (Some(Sql::Text(stored)), Some(Sql::Integer(node)), Some(Sql::Integer(ceiling))) =
+        (value(conn, "domain")?, value(conn, "node")?, value(conn, "clock_ceiling")?)
+    else {
+        return Err(Refusal::NotAStore("its table `meta` is incomplete"));
+    };
+    if stored != domain.as_str() {
+        return Err(Refusal::OtherDomain(stored));
+    }
+    Ok(Meta { node: node.cast_unsigned(), ceiling: Version::from_micros(ceiling.cast_unsigned()) })
+}
+
+/// Writes the ceiling of the hybrid clock.
+pub(super) fn set_ceiling(conn: &Connection, ceiling: Version) -> Result<(), rusqlite::Error> {
+    set(conn, "clock_ceiling", ceiling.micros().cast_signed())
+}
+
+fn set(conn: &Connection, k: &str, v: impl rusqlite::ToSql) -> Result<(), rusqlite::Error> {
+    conn.execute("INSERT INTO meta(k, v) VALUES (?1, ?2) ON CONFLICT(k) DO UPDATE SET v = excluded.v", (k, v))?;
+    Ok(())
+}
+
+fn value(conn: &Connection, k: &str) -> Result<Option<Sql>, rusqlite::Error> {
+    conn.query_row("SELECT v FROM meta WHERE k = ?1", [k], |row| row.get(0)).optional()
+}
