@@ -9,7 +9,7 @@ use rustls::{
 };
 use tls::{
     Identity, Role,
-    issue::{Authority, AuthorityRequest, IssueError, Issued, LeafRequest, Usage, Validity, self_signed},
+    issue::{Authority, AuthorityRequest, IssueError, Issued, KeyType, LeafRequest, Usage, Validity, self_signed},
 };
 use types::Timestamp;
 
@@ -77,6 +77,8 @@ pub enum Specimen {
     Expired,
     /// Nothing is wrong with it.
     Good,
+    /// Its key is of that kind; that of the others is on P-256.
+    Key(KeyType),
     /// Sixty names, the right one last.
     ManyNames,
     /// Neither a name of type dNSName nor a common name.
@@ -165,6 +167,7 @@ impl Certificates {
                 request.dns_names = (0..59).map(|n| format!("name-{n}.elsewhere.example")).collect();
                 request.dns_names.push(name.to_owned());
             }
+            Specimen::Key(key_type) => request.key_type = key_type,
             Specimen::Nameless => request.dns_names.clear(),
             Specimen::NotYetValid => {
                 request.validity = Validity { from: self.now + DAY, to: self.now + 30 * DAY };

@@ -1,4 +1,5 @@
 //! The build keeps to the floors of `ARCHITECTURE.md`.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -7,6 +7,7 @@ use testkit::{
     Specimen as S,
     peer::{Caller, Reply, Shown, after_versions},
 };
+use tls::issue::KeyType;
 use tokio::time::timeout;
 use types::Domain;
 
@@ -14,6 +15,7 @@ use crate::support::{Target, Way, both, both_in_a_network, both_ways};
 
 both! {
     inward_believed,
+    inward_keys_of_every_kind,
     inward_refused_with_the_reason,
     inward_too_deep_chains_are_told_the_depth_that_is_needed,
     inward_names_that_do_not_match,
@@ -27,6 +29,7 @@ both_in_a_network! {
 
 both_ways! {
     outward_believed,
+    outward_keys_of_every_kind,
     outward_refused,
     s14_localhost_with_and_without_trailing_dot,
 }
@@ -37,6 +40,25 @@ async fn inward_believed(target: &Target) {
     {
         let Some(caller) = target.caller_with(specimen) else { return };
         let answer = caller.call(target.peer.domain.as_str(), "brig", "api-version", &json!([])).await.unwrap();
+        assert_eq!(answer.status, 200, "{specimen:?}: {answer}");
+    }
+}
+
+const KEYS: [S; 4] =
+    [S::Key(KeyType::EcdsaP256), S::Key(KeyType::EcdsaP384), S::Key(KeyType::Ed25519), S::Key(KeyType::Rsa2048)];
+
+async fn inward_keys_of_every_kind(target: &Target) {
+    for specimen in KEYS {
+        let Some(caller) = target.caller_with(specimen) else { return };
+        let answer = caller.call(target.peer.domain.as_str(), "brig", "api-version", &json!([])).await.unwrap();
+        assert_eq!(answer.status, 200, "{specimen:?}: {answer}");
+    }
+}
+
+async fn outward_keys_of_every_kind(way: &Way) {
+    for specimen in KEYS {
+        let (remote, _server) = way.foreign_with(specimen, after_versions(nothing_found)).await;
+        let answer = way.search(&remote.domain).await;
         assert_eq!(answer.status, 200, "{specimen:?}: {answer}");
     }
 }

@@ -1,13 +1,17 @@
 //! The command line: `init`, `config`, `serve`, `federation`, `demo`.
 
-use std::fs;
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use testkit::{
     World,
     client::Operator,
     http1::Call,
-    process::{Folder, run as run_program},
+    process::{Child, Folder, run as run_program},
 };
 
 use crate::support::{SMALL_LIMITS, ferrule, run};
@@ -150,4 +154,30 @@ fn the_demonstration_for_machines_holds() {
     assert!(steps(0, "connected").iter().any(|step| step["reused"] == false), "the first search is cold");
     assert!(steps(1, "connected").iter().all(|step| step["reused"] == true), "the second is warm");
     assert!(steps(1, "discovery").iter().all(|step| step["cached"] == true));
+}
+
+#[test]
+fn the_demonstration_stays_up_until_ctrl_c() {
+    let mut demo = Child::start(ferrule(), ["demo"]).unwrap();
+    demo.until("the commands to try", |demo| demo.output().0.contains("curl ").then_some(())).unwrap();
+    let start = Instant::now();
+    let status = demo.interrupt().unwrap();
+    assert!(status.success(), "{status}");
+    assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
+}
+
+#[test]
+fn the_internal_socket_is_for_its_owner_alone() {
+    run(async {
+        let world = World::new().await.unwrap();
+        let folder = Folder::init(ferrule(), &world, "private.example", SMALL_LIMITS).unwrap();
+        let served = folder.serve().unwrap();
+        let testkit::http1::Place::Unix(socket) = served.backend().brig().unwrap() else {
+            panic!("a socket by default")
+        };
+        let mode = fs::metadata(&socket).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} can be reached by others: {mode:o}", socket.display());
+        served.stop().unwrap();
+        assert!(!socket.exists(), "the socket goes with the process");
+    });
 }

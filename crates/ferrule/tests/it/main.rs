@@ -20,4 +20,5 @@ mod reload;
 mod remotes;
 mod search;
 mod serve;
+mod streams;
 mod support;

@@ -105,9 +105,21 @@ impl Child {
     /// # Errors
     /// It cannot be signalled, or does not end.
     pub fn terminate(&mut self) -> Result<ExitStatus> {
-        let status = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
+        self.signal("-TERM")
+    }
+
+    /// Asks it to end, as Ctrl-C does, and waits until it has.
+    ///
+    /// # Errors
+    /// It cannot be signalled, or does not end.
+    pub fn interrupt(&mut self) -> Result<ExitStatus> {
+        self.signal("-INT")
+    }
+
+    fn signal(&mut self, signal: &str) -> Result<ExitStatus> {
+        let status = Command::new("kill").args([signal, &self.pid().to_string()]).status()?;
         if !status.success() {
-            bail!("kill -TERM failed");
+            bail!("kill {signal} failed");
         }
         self.wait()
     }
