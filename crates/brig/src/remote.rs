@@ -43,7 +43,7 @@ pub(crate) async fn search(
     asked: &SearchRequest,
 ) -> Result<SearchResponse, FederationError> {
     let mut answer = federation.call::<SearchUsers>(context, domain, asked).await?;
-    let _ = &mut answer;
+    answer.contacts.retain(|contact| contact.qualified_id.domain == *domain);
     Ok(answer)
 }
 

@@ -360,7 +360,11 @@ async fn who_is_away_for_too_long_is_suspended() {
     let body = || json!({"email": "alice@users.example", "password": PASSWORD});
     backend.login(body(), true).await.fails(403, "suspended");
     backend.login(body(), true).await.fails(403, "suspended");
-    backend.send(Ask::access("/access").cookie(&cookie)).await.fails(403, "invalid-credentials");
+    backend
+        .send(Ask::access("/access").cookie(&cookie))
+        .await
+        .fails(403, "invalid-credentials")
+        .says("Invalid zauth token");
     let own = backend.send(Ask::get("/self").by(alice)).await.is(200);
     assert_eq!(own.json["status"], "suspended");
     let bob = backend.user("bob").await;
