@@ -145,7 +145,9 @@ fn seconds(ttl: Duration) -> u32 {
 
 /// The records, by name (lower-case) and type.
 #[derive(Clone, Default)]
-struct Zone(Arc<Mutex<HashMap<Name, HashMap<RecordType, Vec<Record>>>>>);
+struct Zone(Arc<Mutex<HashMap<Name, RecordsOfName>>>);
+
+type RecordsOfName = HashMap<RecordType, Vec<Record>>;
 
 impl Zone {
     fn set(&self, name: Name, kind: RecordType, records: Vec<Record>) {

@@ -81,12 +81,12 @@ mod tests {
     fn everybody_allows_everybody_else() {
         let domain = |text: &str| text.parse::<Domain>().unwrap();
         let peer = PeerPlan { domain: domain("x.example"), address: ([127, 0, 0, 1], 9443).into() };
-        let plan =
-            Plan::of(&[domain("a.example"), domain("b.example")], &[peer.clone()], FederationStrategy::AllowDynamic);
+        let peers = [peer];
+        let plan = Plan::of(&[domain("a.example"), domain("b.example")], &peers, FederationStrategy::AllowDynamic);
         let allowed = |n: usize| plan.backends[n].allowed.iter().map(|(d, _)| d.to_string()).collect::<Vec<_>>();
         assert_eq!(allowed(0), ["b.example", "x.example"]);
         assert_eq!(allowed(1), ["a.example", "x.example"]);
-        let open = Plan::of(&[domain("a.example")], &[peer], FederationStrategy::AllowAll);
+        let open = Plan::of(&[domain("a.example")], &peers, FederationStrategy::AllowAll);
         assert!(open.backends[0].allowed.is_empty());
         assert_eq!(infra_of(&domain("a.example")).unwrap().as_str(), "federator.infra-a.example");
     }

@@ -127,11 +127,14 @@ impl<K, V> Guarded<K, V> {
     }
 }
 
+/// Says of which types the rows of a table are, without holding any.
+type RowOf<P, K, V> = PhantomData<fn() -> (P, K, V)>;
+
 /// A table of plain rows beside the aggregates: lists, indexes, caches. Partition `P`, key `K` within it.
 pub struct Plain<P, K, V> {
     pub(crate) tag: u16,
     pub(crate) name: &'static str,
-    row: PhantomData<fn() -> (P, K, V)>,
+    row: RowOf<P, K, V>,
 }
 
 impl<P, K, V> Plain<P, K, V> {

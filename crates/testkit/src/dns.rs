@@ -19,6 +19,7 @@ use hickory_proto::{
 };
 use lab::dns::Dns;
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UdpSocket},
     task::JoinSet,
     time::timeout,
@@ -76,7 +77,7 @@ impl HostileDns {
         let address = udp.local_addr()?;
         let shared = Arc::new(Shared::default());
         let over_udp = tokio::spawn(answer_udp(Arc::new(udp), Arc::clone(&shared), truth.address()));
-        let over_tcp = tokio::spawn(pass_tcp(tcp, truth.address()));
+        let over_tcp = tokio::spawn(answer_tcp(tcp, Arc::clone(&shared), truth.address()));
         let running = [AbortOnDropHandle::new(over_udp), AbortOnDropHandle::new(over_tcp)];
         Ok(Self { truth, address, shared, _running: running })
     }
@@ -101,7 +102,7 @@ impl HostileDns {
         lock(&self.shared.troubles).remove(&service(domain));
     }
 
-    /// How often the federation service of that domain was asked for over UDP.
+    /// How often the federation service of that domain was asked for.
     pub fn asked(&self, domain: &Domain) -> usize {
         lock(&self.shared.asked).get(&service(domain)).copied().unwrap_or_default()
     }
@@ -139,14 +140,30 @@ async fn answer_udp(socket: Arc<UdpSocket>, shared: Arc<Shared>, truth: SocketAd
 }
 
 async fn answer(asked: &[u8], shared: &Shared, truth: SocketAddr) -> Option<Vec<u8>> {
-    let query = Message::from_vec(asked).ok()?;
-    let question = query.queries.first()?;
+    match ordered(asked, shared) {
+        Ordered::Answer(answer) => Some(answer),
+        Ordered::Silence => None,
+        Ordered::Truth => ask(truth, asked).await,
+    }
+}
+
+/// What is to be answered to a question.
+enum Ordered {
+    Answer(Vec<u8>),
+    Silence,
+    Truth,
+}
+
+/// Counts a question, and looks whether there are orders about its name.
+fn ordered(asked: &[u8], shared: &Shared) -> Ordered {
+    let Ok(query) = Message::from_vec(asked) else { return Ordered::Silence };
+    let Some(question) = query.queries.first() else { return Ordered::Silence };
     let name = question.name().to_lowercase().to_ascii();
-    *lock(&shared.asked).entry(name.clone()).or_default() += 1;
     let trouble = lock(&shared.troubles).get(&name).copied();
+    *lock(&shared.asked).entry(name).or_default() += 1;
     match trouble {
-        None => ask(truth, asked).await,
-        Some(trouble) => lie(&query, question, trouble),
+        None => Ordered::Truth,
+        Some(trouble) => lie(&query, question, trouble).map_or(Ordered::Silence, Ordered::Answer),
     }
 }
 
@@ -201,18 +218,41 @@ async fn ask(truth: SocketAddr, asked: &[u8]) -> Option<Vec<u8>> {
     Some(buffer)
 }
 
-/// Over TCP the truth is told always: it is asked for there only after an answer over UDP was cut.
-async fn pass_tcp(listener: TcpListener, truth: SocketAddr) {
-    let mut passing = JoinSet::new();
+async fn answer_tcp(listener: TcpListener, shared: Arc<Shared>, truth: SocketAddr) {
+    let mut answering = JoinSet::new();
     loop {
-        let Ok((mut near, _)) = listener.accept().await else { continue };
-        passing.spawn(async move {
-            if let Ok(mut far) = TcpStream::connect(truth).await {
-                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-            }
-        });
-        while passing.try_join_next().is_some() {}
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        answering.spawn(converse(stream, Arc::clone(&shared), truth));
+        while answering.try_join_next().is_some() {}
     }
+}
+
+/// One conversation over TCP, where each message has its length in front (RFC 1035 §4.2.2).
+async fn converse(mut near: TcpStream, shared: Arc<Shared>, truth: SocketAddr) -> io::Result<()> {
+    let mut far = TcpStream::connect(truth).await?;
+    loop {
+        let asked = read_message(&mut near).await?;
+        let answer = match ordered(&asked, &shared) {
+            Ordered::Answer(answer) => answer,
+            Ordered::Silence => continue,
+            Ordered::Truth => {
+                write_message(&mut far, &asked).await?;
+                read_message(&mut far).await?
+            }
+        };
+        write_message(&mut near, &answer).await?;
+    }
+}
+
+async fn read_message(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut message = vec![0; stream.read_u16().await?.into()];
+    stream.read_exact(&mut message).await?;
+    Ok(message)
+}
+
+async fn write_message(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
+    stream.write_u16(u16::try_from(message.len()).map_err(io::Error::other)?).await?;
+    stream.write_all(message).await
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

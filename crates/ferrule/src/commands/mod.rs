@@ -65,7 +65,7 @@ struct DevArgs {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Whom the backends allow
-    #[arg(long, value_enum, default_value_t = Strategy::AllowDynamic)]
+    #[arg(long, value_enum, default_value_t = Strategy::Listed)]
     strategy: Strategy,
     /// The TTL of the SRV records, in seconds
     #[arg(long, default_value_t = 600)]
@@ -87,22 +87,24 @@ impl FromStr for Peer {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-#[value(rename_all = "camelCase")]
 enum Strategy {
     /// Nobody
-    AllowNone,
+    #[value(name = "allowNone")]
+    Nobody,
     /// Those that are listed: all backends and peers of this laboratory
-    AllowDynamic,
+    #[value(name = "allowDynamic")]
+    Listed,
     /// Everybody
-    AllowAll,
+    #[value(name = "allowAll")]
+    Everybody,
 }
 
 impl From<Strategy> for FederationStrategy {
     fn from(strategy: Strategy) -> Self {
         match strategy {
-            Strategy::AllowNone => Self::AllowNone,
-            Strategy::AllowDynamic => Self::AllowDynamic,
-            Strategy::AllowAll => Self::AllowAll,
+            Strategy::Nobody => Self::AllowNone,
+            Strategy::Listed => Self::AllowDynamic,
+            Strategy::Everybody => Self::AllowAll,
         }
     }
 }
@@ -144,7 +146,7 @@ enum FederationCommand {
         /// The backend domain
         domain: Domain,
         /// What its users may find here
-        #[arg(long, value_enum, default_value_t = Search::ExactHandleSearch)]
+        #[arg(long, value_enum, default_value_t = Search::ExactHandle)]
         search_policy: Search,
     },
     /// Takes a backend off the allow list
@@ -165,22 +167,24 @@ enum FederationCommand {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-#[value(rename_all = "snake_case")]
 enum Search {
     /// Nothing
-    NoSearch,
+    #[value(name = "no_search")]
+    Nothing,
     /// A user whose handle is known exactly
-    ExactHandleSearch,
+    #[value(name = "exact_handle_search")]
+    ExactHandle,
     /// Users by handle and by name
-    FullSearch,
+    #[value(name = "full_search")]
+    Full,
 }
 
 impl From<Search> for SearchPolicy {
     fn from(search: Search) -> Self {
         match search {
-            Search::NoSearch => Self::NoSearch,
-            Search::ExactHandleSearch => Self::ExactHandleSearch,
-            Search::FullSearch => Self::FullSearch,
+            Search::Nothing => Self::NoSearch,
+            Search::ExactHandle => Self::ExactHandleSearch,
+            Search::Full => Self::FullSearch,
         }
     }
 }

@@ -100,7 +100,8 @@ fn s18_files_replaced_in_every_way_and_a_broken_one_kept_out() {
         let mut standing = caller.connect().await.unwrap();
 
         let mut current = der(&first);
-        let ways: [(&str, Box<dyn Fn(&Credentials)>); 5] = [
+        type Way<'a> = Box<dyn Fn(&Credentials) + 'a>;
+        let ways: [(&str, Way<'_>); 5] = [
             ("the file is written over", Box::new(|new| files.write(&mounted.join("..2026_1"), new))),
             (
                 "the file is replaced by another",

@@ -136,7 +136,7 @@ fn s47_search_users() {
         };
         let mut both = vec![first.clone(), second.clone()];
         both.sort();
-        assert_eq!(found(&first).await, [first.clone()], "by handle");
+        assert_eq!(found(&first).await, std::slice::from_ref(&first), "by handle");
         assert_eq!(found(&word).await, both, "several by name");
         assert_eq!(found(&word.to_uppercase()).await, both, "letters without case");
         assert_eq!(found(&format!("{word} Berta")).await, [second], "every word counts");
@@ -237,7 +237,7 @@ fn a_client_meets_users_of_another_backend() {
         let alice = Operator::of(a).unwrap().client("Alice").await.unwrap();
         let (bob, handle) = Operator::of(b).unwrap().client_with_handle("Bob", "bob").await.unwrap();
         let (handles, _) = found(&alice, &handle, &b.domain).await;
-        assert_eq!(handles, [handle.clone()]);
+        assert_eq!(handles, std::slice::from_ref(&handle));
         let profile = alice.profile(&bob.user.id).await.unwrap().expect_json();
         assert_eq!((&profile["name"], &profile["handle"]), (&json!("Bob"), &json!(handle)));
         assert_eq!(alice.by_handle(&handle, &b.domain).await.unwrap().expect_json()["id"], json!(bob.user.id.id));

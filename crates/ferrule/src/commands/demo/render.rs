@@ -17,12 +17,11 @@ pub fn scenery(stage: &Stage) {
     let mut out = anstream::stdout().lock();
     let _ = writeln!(
         out,
-        "{}\n\n  {:<11} {:<27} {:<24} {}",
+        "{}\n\n  {:<11} {:<27} {:<24} other backends",
         "Three Wire backends on this machine".style(s.strong),
         "backend",
         "infrastructure domain",
         "clients",
-        "other backends"
     );
     for b in &ready.backends {
         let infra = b.infra.to_string();
