@@ -63,7 +63,7 @@ fn handshakes_with_garbage() {
     const HELLO: &[u8] = &[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 3];
     let garbage: [&[u8]; 6] =
         [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", &[0; 64], &[0xff; 3000], HELLO, &[0x16, 3, 1, 0x40, 1, 1, 0, 0, 1]];
-    let count = if long() { 10_000 } else { 1_000 };
+    let count = if long() { 100_000 } else { 10_000 };
     fault(async |network| {
         let ingress = network.served.backend().federation;
         let mut running = JoinSet::new();
