@@ -421,6 +421,10 @@ async fn order_of_the_checks(target: &Target) {
         let seen = (answer.status.as_u16(), answer.label());
         assert_eq!(seen, (status, label.to_owned()), "{method} {path} of {origin:?}: {answer}");
     }
+    // The certificate comes before everything.
+    let nobody = target.caller_showing(Shown::Nothing);
+    let request = nobody.head("GET", "/nowhere").body(whole("")).unwrap();
+    nobody.send(request).await.unwrap().expect_error(400, "authentication-failure");
     target.assert_nothing_reached();
 }
 

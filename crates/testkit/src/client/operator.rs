@@ -104,14 +104,6 @@ impl Operator {
         anyhow::ensure!(answer.status.is_success(), "{domain} cannot be allowed: {answer}");
         Ok(())
     }
-
-    /// The metrics in Prometheus' text form.
-    ///
-    /// # Errors
-    /// The backend does not answer.
-    pub async fn metrics(&self) -> Result<Answer> {
-        Call::get(&self.internal, "/i/metrics").send().await
-    }
 }
 
 /// The entry of a remote without team restriction.
