@@ -145,7 +145,7 @@ impl<I: Owner, N: Names> Claim<'_, I, N> {
         let Some(row) = row.map(|row| row.value).filter(|row| row.owner == *me && !row.free) else { return Ok(()) };
         let mut commit = Commit::on(&name);
         commit.put(&self.kind.row, &(), &ClaimRow { free: true, ..row });
-        self.store.commit(commit).await.map(drop)
+        self.store.commit_surely(commit).await
     }
 
     async fn read(&self) -> Result<(View, Option<Row<ClaimRow<I>>>), ReadError> {
@@ -162,7 +162,7 @@ impl<I: Owner, N: Names> Claim<'_, I, N> {
         let mut commit = Commit::on(&name);
         let row = ClaimRow { owner: me.clone(), at: self.store.clock().now().micros(), free: false };
         commit.put(&self.kind.row, &(), &row);
-        self.store.commit(commit).await.map(drop).map_err(TakeError::Commit)
+        self.store.commit_surely(commit).await.map_err(TakeError::Commit)
     }
 
     /// Makes sure that the former owner does not name the text and that no commit of his under way will.
@@ -175,7 +175,7 @@ impl<I: Owner, N: Names> Claim<'_, I, N> {
         if !row.free && young {
             return Err(TakeError::Taken);
         }
-        self.store.commit(Commit::on(&owner)).await.map(drop).map_err(TakeError::Commit)
+        self.store.commit_surely(Commit::on(&owner)).await.map_err(TakeError::Commit)
     }
 }
 

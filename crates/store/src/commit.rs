@@ -287,7 +287,7 @@ fn raw_aggregate(
         sum.key(&key)?;
         sum.value(&staged)?;
         if staged.size == Size::Row {
-            small += key.len() + staged.put.as_ref().map_or(0, Cell::len);
+            small += key.len() - 2 + staged.put.as_ref().map_or(0, Cell::len);
         }
         writes.push(RawWrite { table: staged.table, key, put: staged.raw(latest) });
     }

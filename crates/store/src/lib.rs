@@ -1,4 +1,91 @@
-//! Storage.
+//! Where Ferrule keeps everything: aggregates, plain rows and logs, written by commits, on an embedded database.
+//!
+//! # The model
+//!
+//! - An **aggregate** is one entity: a user, a pair of users, a conversation. Its *guarded* rows sort by key. It has one
+//!   version, and its commits form a chain in the order of their versions.
+//! - A **commit** writes guarded rows of one aggregate at most. By default it expects that nothing in the aggregate has
+//!   changed since it was opened, so that rules about sets ("at most seven clients") hold whoever else is writing. For
+//!   aggregates that many write to it expects only the rows it names. If that is not so any more, the answer is
+//!   [`Conflict`](CommitError::Conflict): nothing happened, open it again.
+//! - **Plain** rows are lists, indexes and caches beside the aggregates, written only as *effects* of commits. A plain row
+//!   takes its effects from one aggregate, always the same, or always from commits without an aggregate; among those the
+//!   later time wins.
+//! - A **log** takes entries from any commit. An entry gets its id when it is applied, never when it is composed.
+//! - Effects and appends happen in the order of the chain: before a commit does its own, its predecessor's are finished.
+//! - What [`Store::commit`] acknowledged is durable and seen by every later read. Until then a reader may see an aggregate
+//!   without the effects of its last commit, or with some of them.
+//! - A cursor in a log never skips an acknowledged entry, and of two entries the one acknowledged before the other was begun
+//!   has the smaller id, whatever clocks do. An entry may come twice, with the same key.
+//! - Work on two aggregates is two commits. A unique name is a [**claim**](ClaimKind), which binds only while its owner's
+//!   row names it.
+//!
+//! SQLite, the engine here, gives more than that. Components rely on the sentences above only, and try themselves on
+//! [`loose`], which gives no more.
+//!
+//! # An example
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use store::{
+//!     Aggregate, Commit, Dir, Guarded, Life, LogKind, NewEntry, Options, Place, Plain, ReadError, Size, Store, json_value,
+//! };
+//! use std::time::Duration;
+//! use types::UserId;
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Client { model: String }
+//! json_value! { Client }
+//!
+//! // Declared once, beside the rules. The limit of clients needs them all in one aggregate.
+//! const USER: Aggregate<UserId> = Aggregate::new(1, "user", Life::Kept);
+//! const CLIENT: Guarded<u64, Client> = Guarded::new(1, "client", &USER, Size::Row);
+//! const BY_MODEL: Plain<String, UserId, ()> = Plain::new(1, "by_model");
+//! const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+//! const STREAM: LogKind<UserId> = LogKind::new(1, "stream", Some(DAY), DAY, DAY);
+//!
+//! #[derive(Debug)]
+//! enum Refused { TooMany, Read(ReadError) }
+//!
+//! async fn add(store: &Store, user: UserId, client: u64, model: &str) -> Result<(), store::UpdateError<Refused>> {
+//!     store.update(USER.of(&user), |view| async move {
+//!         if view.all(&CLIENT).await.map_err(Refused::Read)?.len() >= 2 {
+//!             return Err(Refused::TooMany);
+//!         }
+//!         let mut commit = Commit::on(&view);
+//!         commit.put(&CLIENT, &client, &Client { model: model.to_owned() });
+//!         commit.effect_put(&BY_MODEL, &model.to_owned(), &user, &());
+//!         commit.append(&STREAM, &user, NewEntry { meta: "client-add".into(), ..NewEntry::default() });
+//!         Ok((commit, ()))
+//!     }).await
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let store = Store::open(Options::new(Place::Memory, "a.example".parse().unwrap())).unwrap();
+//! let alice = UserId(uuid::Uuid::from_u128(1));
+//!
+//! // Three at once: whoever comes last sees the other two, and is refused.
+//! let added = tokio::join!(
+//!     add(&store, alice, 1, "phone"),
+//!     add(&store, alice, 2, "desk"),
+//!     add(&store, alice, 3, "phone"),
+//! );
+//! let added = [added.0.is_ok(), added.1.is_ok(), added.2.is_ok()];
+//! assert_eq!(added.iter().filter(|ok| **ok).count(), 2);
+//!
+//! let clients = store.peek(USER.of(&alice)).range(&CLIENT, 1..=3, Dir::Forward, 10, None).await.unwrap();
+//! assert_eq!(clients.rows.len(), 2);
+//! let stream = store.log(&STREAM, &alice).read_after(None, 100).await.unwrap();
+//! assert_eq!(stream.entries.len(), 2);
+//! store.close().await;
+//! # }
+//! ```
+//!
+//! # How it is built
+//!
+//! [`Store`] and everything typed is a thin skin over one object-safe [`Engine`](engine::Engine) that speaks bytes: limits,
+//! encoding and claims are written once, above it.
 
 mod checksum;
 mod claim;
@@ -10,6 +97,7 @@ mod id;
 mod key;
 pub mod limits;
 mod log;
+pub mod loose;
 mod rows;
 mod sqlite;
 mod store;

@@ -7,7 +7,7 @@ use types::{Clock, Domain, Rng, SystemClock, SystemRng};
 use crate::{
     AggRef, Commit, CommitError, CommitId, Committed, Key, Log, LogKind, OpenError, Plain, PlainRows, ReadError, Rows,
     UpdateError, Value, Version, View, Watch,
-    engine::{Engine, HeadQuery, Report},
+    engine::{Engine, HeadQuery, RawCommit, Report},
     limits::{self, Limit},
     sqlite::Sqlite,
     watch::Feed,
@@ -91,6 +91,15 @@ impl Store {
         }))
     }
 
+    /// The same store through an engine that wraps its own, as tests do to inject faults.
+    #[must_use]
+    pub fn wrapped(&self, wrap: impl FnOnce(Arc<dyn Engine>) -> Arc<dyn Engine>) -> Self {
+        let inner = &*self.0;
+        let engine = wrap(Arc::clone(&inner.engine));
+        Self::over(engine, inner.feed.clone(), Arc::clone(&inner.clock), Arc::clone(&inner.rng))
+            .with_deadline(inner.deadline)
+    }
+
     /// The clock that expiry and ids go by.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.clock
@@ -132,12 +141,37 @@ impl Store {
     /// # Errors
     /// See [`CommitError`]; all but `OutcomeUnknown` mean that nothing happened and nothing will.
     pub async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
-        if commit.is_nothing() {
-            return Ok(Committed { version: Version::NEVER, appended: Vec::new(), settled: true, repeated: false });
+        match self.raw(commit)? {
+            Some(raw) => self.0.engine.commit(&raw, self.0.deadline).await,
+            None => Ok(Committed { version: Version::NEVER, appended: Vec::new(), settled: true, repeated: false }),
         }
-        let inner = &*self.0;
-        let raw = commit.into_raw(inner.clock.now(), || CommitId::random(&*inner.rng))?;
-        inner.engine.commit(&Arc::new(raw), inner.deadline).await
+    }
+
+    /// The commit in bytes; `None` for one that does nothing.
+    fn raw(&self, commit: Commit) -> Result<Option<Arc<RawCommit>>, CommitError> {
+        if commit.is_nothing() {
+            return Ok(None);
+        }
+        let raw = commit.into_raw(self.0.clock.now(), || CommitId::random(&*self.0.rng))?;
+        Ok(Some(Arc::new(raw)))
+    }
+
+    /// As [`commit`](Self::commit), and sends the commit again while its outcome is unknown, which its aggregate
+    /// recognises. A commit without an aggregate is not recognised, so it is sent once.
+    pub(crate) async fn commit_surely(&self, commit: Commit) -> Result<(), CommitError> {
+        let Some(raw) = self.raw(commit)? else { return Ok(()) };
+        let mut first = self.0.engine.commit(&raw, self.0.deadline).await;
+        for _ in 1..limits::UNKNOWN_TRIES {
+            let Err(CommitError::OutcomeUnknown { .. }) = first else { break };
+            if raw.aggregate.is_none() {
+                break;
+            }
+            // An error says that this time nothing happened. That is no answer to what happened the first time.
+            if let Ok(done) = self.0.engine.commit(&raw, self.0.deadline).await {
+                first = Ok(done);
+            }
+        }
+        first.map(drop)
     }
 
     /// Opens an aggregate, lets `decide` look and compose a commit, and does it; again from the start when another
@@ -161,7 +195,7 @@ impl Store {
         for attempt in 1.. {
             let view = self.view(aggregate.clone()).await.map_err(UpdateError::Read)?;
             let (commit, result) = decide(view).await.map_err(UpdateError::Decide)?;
-            match self.commit(commit).await {
+            match self.commit_surely(commit).await {
                 Ok(_) => return Ok(result),
                 Err(CommitError::Conflict) if attempt < limits::UPDATE_TRIES => {}
                 Err(error) => return Err(UpdateError::Commit(error)),

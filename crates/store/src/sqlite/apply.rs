@@ -177,7 +177,7 @@ impl Applier {
             let mut prev = self.before(conn, log, from)?;
             let mut cursor = Some(from);
             while !keys.is_empty() {
-                let page = reader::entries(conn, self.node, &page_after(log, cursor, commit.now))?;
+                let page = reader::entries_within(conn, self.node, &page_after(log, cursor, commit.now))?;
                 for (id, entry) in page.entries {
                     cursor = Some(id);
                     if keys.remove(&entry.key) {

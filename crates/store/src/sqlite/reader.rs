@@ -149,12 +149,18 @@ pub(super) fn partition_point(
 pub(super) fn entries(conn: &Connection, node: u64, query: &LogQuery) -> Result<EntryPage, ReadError> {
     let failed = |error| failed(&error, query.log.kind, &query.log.bytes);
     let snapshot = conn.unchecked_transaction().map_err(failed)?;
-    let Some(no) = log_no(&snapshot, &query.log.bytes).map_err(failed)? else { return Ok(EntryPage::default()) };
-    let (begin, end) = extent(&snapshot, no).map_err(failed)?;
+    entries_within(&snapshot, node, query)
+}
+
+/// The same within a transaction.
+pub(super) fn entries_within(conn: &Connection, node: u64, query: &LogQuery) -> Result<EntryPage, ReadError> {
+    let failed = |error| failed(&error, query.log.kind, &query.log.bytes);
+    let Some(no) = log_no(conn, &query.log.bytes).map_err(failed)? else { return Ok(EntryPage::default()) };
+    let (begin, end) = extent(conn, no).map_err(failed)?;
     let expired = |expires: Option<Timestamp>| expires.is_some_and(|expires| expires <= query.now);
-    let live = partition_point(&snapshot, (begin, end), |_, expires| expired(expires)).map_err(failed)?;
+    let live = partition_point(conn, (begin, end), |_, expires| expired(expires)).map_err(failed)?;
     let find = |before: &dyn Fn(EntryId) -> bool| {
-        partition_point(&snapshot, (begin, end), |tick, _| before(EntryId::new(tick, node))).map_err(failed)
+        partition_point(conn, (begin, end), |tick, _| before(EntryId::new(tick, node))).map_err(failed)
     };
     let (range, lost) = match query.range {
         LogRange::After(None) => ((live, end), live > begin),
@@ -166,7 +172,7 @@ pub(super) fn entries(conn: &Connection, node: u64, query: &LogQuery) -> Result<
         LogRange::Before(Some(cursor)) => ((live, find(&|id| id < cursor)?), live > begin),
         LogRange::Only(id) => ((find(&|other| other < id)?.max(live), find(&|other| other <= id)?), false),
     };
-    let mut page = page(&snapshot, node, query, range)?;
+    let mut page = page(conn, node, query, range)?;
     page.lost = lost;
     Ok(page)
 }

@@ -1,20 +1,44 @@
-//! smoke
-use store::*;
-const USER: Aggregate<u64> = Aggregate::new(1, "user", Life::Kept);
-const NAME: Guarded<(), String> = Guarded::new(1, "name", &USER, Size::Row);
-#[tokio::test]
-async fn smoke() {
-    let dir = tempfile::tempdir().unwrap();
-    for place in [Place::Memory, Place::Folder(dir.path().join("x"))] {
-        let s = Store::open(Options::new(place, "a.example".parse().unwrap())).unwrap();
-        s.update(USER.of(&1), |v| async move {
-            let mut c = Commit::on(&v);
-            c.put(&NAME, &(), &"bob".to_owned());
-            Ok::<_, ReadError>((c, ()))
-        })
-        .await
-        .unwrap();
-        let v = s.view(USER.of(&1)).await.unwrap();
-        assert_eq!(v.get(&NAME, &()).await.unwrap().unwrap().value, "bob");
-    }
+//! The contract of the store: each promise is a test of its name, written once and run on every engine.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bench;
+mod chain;
+mod claims;
+mod commits;
+mod folder;
+mod limits;
+mod logs;
+mod outcomes;
+mod rows;
+
+macro_rules! contract {
+    ($($module:ident: $($property:ident)*;)*) => {
+        contract! { @engine file File: $($module: $($property)*;)* }
+        contract! { @engine memory Memory: $($module: $($property)*;)* }
+        contract! { @engine loose Loose: $($module: $($property)*;)* }
+    };
+    (@engine $engine:ident $kind:ident: $($module:ident: $($property:ident)*;)*) => {
+        mod $engine {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $property() {
+                    crate::$module::$property(crate::bench::Bench::new(crate::bench::Kind::$kind)).await;
+                }
+            )*)*
+        }
+    };
+}
+
+contract! {
+    rows: order_of_rows absent_and_expired_are_one large_value;
+    commits: commit_all_or_nothing unchanged_sees_phantoms row_expectation_local versions_rise_never_repeat one_winner
+        read_your_commit;
+    outcomes: conflict_changes_nothing unavailable_changes_nothing repeat_of_commit_id_is_done_once unknown_is_resolved
+        mistakes_are_refused;
+    chain: effects_follow_chain late_put_stays_dead appends_follow_chain free_all_or_nothing larger_time_wins;
+    logs: appends_of_one_commit_in_order no_skip ack_order ids_are_uuid1 double_has_same_key lost_is_told prev_is_true
+        body_shared_once trimmed_is_not_lost backwards;
+    limits: limits_typed;
+    claims: claim_one_owner claim_binds_while_named;
 }
