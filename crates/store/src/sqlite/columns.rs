@@ -98,3 +98,33 @@ impl Head {
 fn part<const N: usize>(bytes: &[u8; 24], at: usize) -> [u8; N] {
     std::array::from_fn(|n| bytes[at + n])
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn stored(bytes: Vec<u8>) -> Stored {
+        Stored { version: Version::from_micros(7), cell: Cell::bin(bytes.into()), expires: None }
+    }
+
+    proptest! {
+        #[test]
+        fn heads_come_back(recent: Vec<(u128, u64)>) {
+            let recent: Vec<_> = recent
+                .into_iter()
+                .map(|(id, version)| (CommitId(uuid::Uuid::from_u128(id)), Version::from_micros(version)))
+                .collect();
+            let cell = Head { version: Version::from_micros(7), recent: recent.clone() }.cell();
+            let head = Head::of(&stored(cell.bin.unwrap_or_default().to_vec())).expect("of that shape");
+            prop_assert_eq!((head.version, head.recent), (Version::from_micros(7), recent));
+        }
+
+        #[test]
+        fn foreign_heads_never_panic(bytes: Vec<u8>) {
+            let whole = bytes.len() % 24 == 0;
+            prop_assert_eq!(Head::of(&stored(bytes)).is_ok(), whole);
+        }
+    }
+}

@@ -31,7 +31,7 @@ macro_rules! contract {
 }
 
 contract! {
-    rows: order_of_rows absent_and_expired_are_one large_value;
+    rows: order_of_rows absent_and_expired_are_one ephemeral_is_forgotten large_value;
     commits: commit_all_or_nothing unchanged_sees_phantoms row_expectation_local versions_rise_never_repeat one_winner
         read_your_commit;
     outcomes: conflict_changes_nothing unavailable_changes_nothing repeat_of_commit_id_is_done_once unknown_is_resolved

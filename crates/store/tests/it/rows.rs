@@ -7,8 +7,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use store::{Commit, CommitError, Dir, Version};
-use types::{Clock, Rng, SeededRng};
+use store::{Aggregate, Commit, CommitError, Dir, Guarded, Life, Size, Version};
+use types::{Clock, Rng, SeededRng, Timestamp};
 
 use crate::bench::{BEFORE, BEHIND, Bench, ITEM, LARGE, LIST, THING, rounds};
 
@@ -140,6 +140,37 @@ pub async fn absent_and_expired_are_one(bench: Bench) {
     bench.clock.advance(Duration::from_secs(1_000_000));
     assert_eq!(bench.store.housekeep(Duration::from_secs(60)).await.rows, 0);
     assert!(bench.view(1).await.get(&ITEM, &key).await.unwrap().is_some());
+}
+
+/// A property of our own: rows of an ephemeral aggregate live no longer than it says, and days later nothing is left of it;
+/// its versions rise all the same.
+pub async fn ephemeral_is_forgotten(bench: Bench) {
+    const AGE: Duration = Duration::from_secs(600);
+    const CODE: Aggregate<u64> = Aggregate::new(50, "code", Life::Ephemeral(AGE));
+    const TRIES: Guarded<u8, String> = Guarded::new(50, "tries", &CODE, Size::Row);
+    let put = || {
+        let mut c = Commit::at(CODE.of(&1));
+        c.put(&TRIES, &1, &"no expiry".to_owned());
+        c.put(&TRIES, &2, &"too late".to_owned()).expires(bench.clock.now() + AGE * 5);
+        c.put(&TRIES, &3, &"earlier".to_owned()).expires(bench.clock.now() + AGE / 2);
+        c
+    };
+    let left = async || {
+        let view = bench.store.view(CODE.of(&1)).await.unwrap();
+        (view.version(), view.all(&TRIES).await.unwrap().into_iter().map(|(key, _)| key).collect::<Vec<_>>())
+    };
+    let first = bench.store.commit(put()).await.unwrap().version;
+    assert_eq!(left().await, (first, vec![1, 2, 3]));
+    bench.clock.advance(AGE / 2);
+    assert_eq!(left().await, (first, vec![1, 2]));
+    bench.clock.advance(AGE / 2);
+    bench.store.housekeep(Duration::from_secs(60)).await;
+    assert_eq!(left().await, (first, vec![]), "what was opened on it is still judged by its version");
+    bench.clock.advance(store::limits::EPHEMERAL_MEMORY);
+    assert_eq!(bench.store.housekeep(Duration::from_secs(60)).await.rows, 1);
+    assert_eq!(left().await, (Version::NEVER, vec![]));
+    bench.clock.set(Timestamp::EPOCH);
+    assert!(bench.store.commit(put()).await.unwrap().version > first);
 }
 
 /// That a replaced value leaves nothing behind is trivial where the value stands in its row.
