@@ -12,7 +12,7 @@ use federator::{
 };
 use services::{ClientLimits, Federation, FederationClient, FederationComponent, HopObserver, NoObserver};
 use store::{OpenError, Options, Place, Store};
-use tls::{Reloader, TlsError};
+use tls::{Reloader, TlsError, Warning};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use types::{Clock, Domain, Rng, SystemClock, SystemRng};
@@ -111,7 +111,7 @@ impl Node {
         let internal = bind_internal(&config).await?;
         let policy = PolicyStore::load(store.clone(), &brig_settings, Arc::clone(&surroundings.rng)).await?;
         let internal_config = settings::internal(&config, internal.target(), &surroundings)?;
-        let outside = match config.federation.as_ref().filter(|f| f.enabled) {
+        let outside = match config.federating() {
             Some(federation) => Some(Outside::open(&config.domain, federation, &policy, &surroundings).await?),
             None => None,
         };
@@ -228,7 +228,11 @@ impl Outside {
         policy: &Arc<PolicyStore>,
         surroundings: &Surroundings,
     ) -> Result<Self, StartError> {
-        let tls = load_tls(federation, surroundings.clock.as_ref())?;
+        let (tls, warnings) = certificates(federation, surroundings.clock.as_ref())?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        let tls = Arc::new(tls);
         let limits = settings::limits(&federation.limits);
         let server = federation.dns.map_or(DnsServer::System, DnsServer::At);
         let resolver = NameServerResolver::new(server, limits.dns.try_timeout)?;
@@ -253,12 +257,11 @@ impl Outside {
     }
 }
 
-fn load_tls(federation: &config::Federation, clock: &dyn Clock) -> Result<Arc<Reloader>, TlsError> {
+/// The certificates, and what is wrong with them without keeping a node from starting.
+fn certificates(federation: &config::Federation, clock: &dyn Clock) -> Result<(Reloader, Vec<Warning>), TlsError> {
     let reloader = Reloader::load(settings::tls_sources(federation))?;
-    for warning in reloader.handle().contexts().warnings(&federation.infra, clock.now()) {
-        tracing::warn!("{warning}");
-    }
-    Ok(Arc::new(reloader))
+    let warnings = reloader.handle().contexts().warnings(&federation.infra, clock.now());
+    Ok((reloader, warnings))
 }
 
 /// Whether a node could start with that configuration: reads keys and certificates, touches neither data nor network.
@@ -271,11 +274,10 @@ pub fn check(config: &Config) -> Result<Vec<String>, StartError> {
     let keyring = keys::load(&config.tokens)?;
     settings::brig(config)?;
     settings::edge(config, &keyring, &surroundings)?;
-    let Some(federation) = config.federation.as_ref().filter(|f| f.enabled) else {
+    let Some(federation) = config.federating() else {
         return Ok(vec!["federation is off: this backend will talk to no other".into()]);
     };
-    let reloader = Reloader::load(settings::tls_sources(federation))?;
-    let warnings = reloader.handle().contexts().warnings(&federation.infra, surroundings.clock.now());
+    let (_, warnings) = certificates(federation, surroundings.clock.as_ref())?;
     Ok(warnings.iter().map(ToString::to_string).collect())
 }
 

@@ -41,7 +41,7 @@ pub fn brig(config: &Config) -> Result<BrigSettings, SettingError> {
         parallelism: 1,
     };
     settings.disabled_api_versions = disabled(config)?.into_iter().collect();
-    if let Some(federation) = config.federation.as_ref().filter(|f| f.enabled) {
+    if let Some(federation) = config.federating() {
         settings.federation_strategy = federation.effective_strategy();
         settings.federation_domain_configs = federation
             .effective_remotes()

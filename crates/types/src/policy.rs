@@ -42,11 +42,11 @@ impl FederationStrategy {
     }
 }
 
-/// Which teams of the own backend may deal with a remote.
+/// Which teams of a remote its users here may deal with; the remote applies a list of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "tag", content = "value", rename_all = "snake_case")]
 pub enum FederationRestriction {
-    /// Every user, in a team or not. On the wire `{"tag":"allow_all","value":null}`.
+    /// Every user of the remote, in a team or not. On the wire `{"tag":"allow_all","value":null}`.
     AllowAll(()),
     /// The members of these teams.
     RestrictByTeam(Vec<TeamId>),
@@ -59,7 +59,7 @@ pub struct FederationDomainConfig {
     pub domain: Domain,
     /// What its users may find here.
     pub search_policy: SearchPolicy,
-    /// Which of the own teams may deal with it.
+    /// Which of its teams may be dealt with.
     pub restriction: FederationRestriction,
 }
 
@@ -82,7 +82,7 @@ impl FederationPolicy {
         }
     }
 
-    /// Whether a user of that team (or of none) may deal with that backend (`federation.md` §4.2).
+    /// Whether a user of that backend who is in that team (or in none) may be dealt with (`federation.md` §4.2).
     pub fn federates_with(&self, team: Option<TeamId>, remote: &Domain) -> bool {
         if !self.allows(remote) {
             return false;

@@ -1,6 +1,6 @@
 //! The options, with their defaults.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use types::{Domain, FederationStrategy, SearchPolicy};
@@ -47,6 +47,11 @@ impl Config {
             log: Log::default(),
             tokens: Tokens::default(),
         }
+    }
+
+    /// How to federate; `None` where federation is switched off.
+    pub fn federating(&self) -> Option<&Federation> {
+        self.federation.as_ref().filter(|federation| federation.enabled)
     }
 }
 
@@ -327,13 +332,6 @@ pub struct Limits {
     pub dns_try: Option<u64>,
     /// DNS: tries.
     pub dns_tries: Option<usize>,
-}
-
-impl Limits {
-    /// Milliseconds as a duration, where set.
-    pub fn millis(value: Option<u64>, default: Duration) -> Duration {
-        value.map_or(default, Duration::from_millis)
-    }
 }
 
 /// What is logged, and how.

@@ -10,7 +10,10 @@ use std::{
 };
 
 use http::HeaderMap;
-use hyper::service::service_fn;
+use hyper::{
+    body::Incoming,
+    service::{HttpService, service_fn},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::graceful::GracefulConnection,
@@ -28,6 +31,7 @@ use tracing::{debug, warn};
 use super::{
     Shared,
     activity::{Activity, Advice, Expired, Protocol},
+    body::Answer,
     respond::Caller,
     wire::{Wire, lock},
 };
@@ -102,14 +106,7 @@ async fn http1(wire: Wire, caller: &Arc<Caller>, shutdown: &CancellationToken) -
         .header_read_timeout(None)
         .max_header_size(limits.header_bytes)
         .max_buf_size(limits.header_bytes + BUFFER_BEYOND_HEADERS);
-    let service = service_fn({
-        let caller = Arc::clone(caller);
-        move |request| {
-            let caller = Arc::clone(&caller);
-            async move { Ok::<_, Infallible>(caller.respond(request).await) }
-        }
-    });
-    drive(http.serve_connection(TokioIo::new(wire), service), caller, shutdown).await
+    drive(http.serve_connection(TokioIo::new(wire), responding(caller)), caller, shutdown).await
 }
 
 async fn http2(wire: Wire, caller: &Arc<Caller>, shutdown: &CancellationToken) -> End {
@@ -124,14 +121,18 @@ async fn http2(wire: Wire, caller: &Arc<Caller>, shutdown: &CancellationToken) -
         .initial_connection_window_size(limits.connection_window)
         .keep_alive_interval(limits.ping_interval)
         .keep_alive_timeout(limits.ping_timeout);
-    let service = service_fn({
-        let caller = Arc::clone(caller);
-        move |request| {
-            let caller = Arc::clone(&caller);
-            async move { Ok::<_, Infallible>(caller.respond(request).await) }
-        }
-    });
-    drive(http.serve_connection(TokioIo::new(wire), service), caller, shutdown).await
+    drive(http.serve_connection(TokioIo::new(wire), responding(caller)), caller, shutdown).await
+}
+
+/// Answers every request of a connection in its caller's name.
+fn responding(
+    caller: &Arc<Caller>,
+) -> impl HttpService<Incoming, ResBody = Answer, Error = Infallible, Future: Send> + use<> {
+    let caller = Arc::clone(caller);
+    service_fn(move |request| {
+        let caller = Arc::clone(&caller);
+        async move { Ok(caller.respond(request).await) }
+    })
 }
 
 /// Runs a connection, and ends it when it lasts too long, when its last answer was given, or on shutdown.
