@@ -179,7 +179,8 @@ pub struct IngressLimits {
     pub discarded_bytes: usize,
     /// How long that may take; then the answer goes out before the body is whole.
     pub discarding: Duration,
-    /// How long a connection that we end may take to read our last words.
+    /// How long a connection that we end may take to read our last words; also how long after a refusal we begin to end
+    /// it (HTTP/2).
     pub linger: Duration,
     /// How long requests that are being answered may take once a shutdown was asked for.
     pub drain: Duration,

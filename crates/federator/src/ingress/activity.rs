@@ -57,6 +57,8 @@ pub(super) struct Activity {
     waiting: HashMap<u64, Instant>,
     next_answer: u64,
     abandoned: usize,
+    /// Since when the peer is refused, whatever it asks.
+    refused_since: Option<Instant>,
     winding_since: Option<Instant>,
 }
 
@@ -72,6 +74,7 @@ impl Activity {
             waiting: HashMap::new(),
             next_answer: 0,
             abandoned: 0,
+            refused_since: None,
             winding_since: None,
         }
     }
@@ -110,6 +113,13 @@ impl Activity {
         self.abandoned = if answered { self.abandoned.saturating_sub(1) } else { self.abandoned + 1 };
     }
 
+    /// The peer is refused: its connection is to end, but not on the heels of the refusal. There are HTTP/2 clients that
+    /// forget an answer when a GOAWAY is there before they have looked for it (hyper 1.12 checks the connection once
+    /// more after it has sent a request).
+    pub(super) fn refuse(&mut self, now: Instant) {
+        self.refused_since.get_or_insert(now);
+    }
+
     /// No new requests are wanted.
     pub(super) fn wind(&mut self, now: Instant) {
         self.winding_since.get_or_insert(now);
@@ -140,7 +150,9 @@ impl Activity {
             if self.in_flight == 0 && expires(since.max(self.idle_since), limits.linger) {
                 return Advice::End(Expired::Closing);
             }
-        } else if expires(self.opened, limits.connection_age) {
+        } else if expires(self.opened, limits.connection_age)
+            || self.refused_since.is_some_and(|since| expires(since, limits.linger))
+        {
             return Advice::Wind;
         } else if self.in_flight == 0 && self.head_since.is_none() && expires(self.idle_since, limits.idle) {
             return match self.protocol {
@@ -227,6 +239,21 @@ mod tests {
         assert_eq!(outlasts(&activity, now + SECOND), (120 * SECOND, Advice::Wind));
         activity.wind(now + 121 * SECOND);
         assert_eq!(outlasts(&activity, now + 121 * SECOND), (2 * SECOND, Advice::End(Expired::Closing)));
+    }
+
+    #[test]
+    fn a_refused_peer_has_a_moment_to_read_its_refusal() {
+        let (mut activity, now) = fresh(Protocol::Http2);
+        let request = activity.begin();
+        activity.refuse(now + SECOND);
+        activity.end(request, true, now + SECOND);
+        // Asking again gains nothing.
+        let again = activity.begin();
+        activity.refuse(now + 2 * SECOND);
+        assert_eq!(outlasts(&activity, now), (3 * SECOND, Advice::Wind));
+        activity.wind(now + 3 * SECOND);
+        activity.end(again, true, now + 3 * SECOND);
+        assert_eq!(outlasts(&activity, now + 3 * SECOND), (2 * SECOND, Advice::End(Expired::Closing)));
     }
 
     #[test]

@@ -1,20 +1,24 @@
 //! One request of one peer.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use public_api::{Failure, error::federation};
 use services::{Body, Hop, Step};
-use std::time::Duration;
+use tokio::time::Instant;
 
 use super::{
     AuthenticatedPeer, Shared,
     activity::{Activity, Protocol},
     body::{self, Answer, Exchange},
+    wire::lock,
 };
 use crate::{
     header::WIRE_ORIGIN_REQUEST_ID,
@@ -33,7 +37,7 @@ pub(super) struct Caller {
     pub(super) activity: Arc<Mutex<Activity>>,
     /// How long the handshake and the judgement took.
     pub(super) took: Duration,
-    /// Set when the answer that is being given is the last one.
+    /// Set when the answer that is being given is the last one (HTTP/1.1).
     pub(super) last: AtomicBool,
     reported: AtomicBool,
 }
@@ -56,7 +60,7 @@ impl Caller {
             Ok(response) => response,
             Err(failure) => failure.to_response().map(Body::from),
         };
-        if self.protocol == Protocol::Http1 && self.last.load(Ordering::Relaxed) {
+        if self.last.load(Ordering::Relaxed) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response.map(|body| Answer::new(body, exchange))
@@ -96,11 +100,13 @@ impl Caller {
     }
 
     fn refuse(&self, refusal: &Refusal) -> Failure {
-        self.last.store(true, Ordering::Relaxed);
+        self.end_after_this();
+        lock(&self.activity).refuse(Instant::now());
         federation::PEER_NOT_AUTHENTICATED.because(refusal.to_string())
     }
 
-    /// A request that was not read to its end leaves an HTTP/1.1 connection where no other can follow.
+    /// Lets no other request follow on HTTP/1.1: after one that was not read to its end none can, and after a refusal
+    /// none would be answered otherwise.
     fn end_after_this(&self) {
         if self.protocol == Protocol::Http1 {
             self.last.store(true, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! An ingress with certificates made on the spot, something that records behind it, and clients of every habit.
 
 use std::{
-    future::pending,
+    future::{pending, poll_fn},
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -14,6 +14,7 @@ use federator::{
     limits::IngressLimits,
     trust::DEFAULT_VERIFY_DEPTH,
 };
+use h2::client::SendRequest;
 use http::{Request, Response, StatusCode, request::Parts};
 use rustls::{
     ClientConfig, SupportedProtocolVersion,
@@ -308,9 +309,19 @@ pub fn parse1(text: &str) -> Answer {
 
 /// One request over HTTP/2; the answer, and how the connection ended.
 pub async fn ask2(stream: TlsStream<TcpStream>, path: &str, body: &str) -> (Answer, JoinHandle<Result<(), h2::Error>>) {
+    let (mut client, connection) = open2(stream).await;
+    (send2(&mut client, path, body).await, connection)
+}
+
+/// Opens HTTP/2.
+pub async fn open2(stream: TlsStream<TcpStream>) -> (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
     let (client, connection) = within(h2::client::handshake(stream)).await.unwrap();
-    let connection = tokio::spawn(connection);
-    let mut client = within(client.ready()).await.unwrap();
+    (client, tokio::spawn(connection))
+}
+
+/// One request on an open connection of HTTP/2.
+pub async fn send2(client: &mut SendRequest<Bytes>, path: &str, body: &str) -> Answer {
+    poll_fn(|cx| client.poll_ready(cx)).await.unwrap();
     let request = Request::post(format!("https://{NAME}{path}")).body(()).unwrap();
     let (answer, mut sent) = client.send_request(request, false).unwrap();
     // A refusal may be faster than the body.
@@ -323,7 +334,7 @@ pub async fn ask2(stream: TlsStream<TcpStream>, path: &str, body: &str) -> (Answ
         incoming.flow_control().release_capacity(data.len()).unwrap();
     }
     let head_text = format!("{:?}", head.headers);
-    (Answer { status: head.status.as_u16(), head: head_text, body: String::from_utf8(text).unwrap() }, connection)
+    Answer { status: head.status.as_u16(), head: head_text, body: String::from_utf8(text).unwrap() }
 }
 
 /// The sockets of a listener's connections that this process holds open.

@@ -7,7 +7,8 @@ use tls::issue::{Authority, AuthorityRequest, Issued, KeyType, LeafRequest, Usag
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::support::{
-    AT_MOST, NAME, Running, answer1, ask1, ask2, contexts, leaf, now, post, root, start, start_with, valid, within,
+    AT_MOST, NAME, Running, answer1, ask1, ask2, contexts, leaf, now, open2, post, root, send2, start, start_with,
+    valid, within,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -135,6 +136,18 @@ async fn the_connection_of_a_refused_peer_ends() {
     let (answer, connection) = ask2(running.http2(None).await, RPC, "").await;
     assert_eq!(answer.status, 400);
     within(connection).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_followed_at_once_by_the_end_of_an_http2_connection() {
+    let running = start_with(|limits| limits.linger = AT_MOST).await;
+    // A GOAWAY that overtakes the client's look at the answer makes some forget the answer. The connection that still
+    // takes a request has seen none.
+    let (mut client, _connection) = open2(running.http2(None).await).await;
+    for _ in 0..3 {
+        let answer = send2(&mut client, RPC, "").await;
+        assert_eq!(answer.error().1, "authentication-failure");
+    }
 }
 
 #[tokio::test]
