@@ -17,7 +17,8 @@ mod version;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use axum::Router;
+use axum::{Router, middleware, response::Response};
+use http::{HeaderValue, header};
 use public_api::Version;
 use types::{Clock, Rng};
 use web::{RequestIds, Served, Trusting};
@@ -55,7 +56,15 @@ pub fn edge(served: &Served, config: EdgeConfig) -> Router {
     let router = served.router(Arc::new(gate), Arc::clone(&config.rng));
     let router = version::around(router, config.disabled_versions);
     let router = RequestIds::new(config.rng).around(router);
-    cors::around(router, config.origins)
+    cors::around(router, config.origins).layer(middleware::map_response(by_tls_alone))
+}
+
+/// Tells browsers to come by TLS from now on (RFC 6797). They ignore it where they came without, so that a backend for
+/// trying out stays reachable.
+async fn by_tls_alone(mut response: Response) -> Response {
+    const A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000; preload");
+    response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, A_YEAR);
+    response
 }
 
 /// What the internal listener must know.

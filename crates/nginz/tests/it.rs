@@ -219,6 +219,14 @@ async fn every_answer_has_a_request_id() {
 }
 
 #[tokio::test]
+async fn every_answer_tells_browsers_to_come_by_tls() {
+    let edge = edge(|_| {});
+    for uri in ["/v8/api-version", "/v8/self", "/nowhere", "/v99/self"] {
+        assert_eq!(edge.get(uri).await.header("strict-transport-security"), "max-age=31536000; preload", "{uri}");
+    }
+}
+
+#[tokio::test]
 async fn listed_origins_may_read_every_answer_and_cookies_travel_to_few() {
     let edge = edge(|_| {});
     let from = |origin: &'static str| [("origin", origin)];
