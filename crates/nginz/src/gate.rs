@@ -88,6 +88,7 @@ impl web::Gate for EdgeGate {
         let address = self.client_address.of(request);
         sanitize(&mut request.headers, address);
         let user = match endpoint.access {
+            // Not routed here at all; should one be, it stays hidden.
             AccessKind::Internal => return Err(refusal(StatusCode::NOT_FOUND, "")),
             AccessKind::Anyone | AccessKind::Cookie => None,
             AccessKind::User => {

@@ -53,7 +53,7 @@ pub struct EdgeConfig {
 /// every request's extensions.
 pub fn edge(served: &Served, config: EdgeConfig) -> Router {
     let gate = gate::EdgeGate::new(&config);
-    let router = served.router(Arc::new(gate), Arc::clone(&config.rng));
+    let router = served.exposed().router(Arc::new(gate), Arc::clone(&config.rng));
     let router = version::around(router, config.disabled_versions);
     let router = RequestIds::new(config.rng).around(router);
     cors::around(router, config.origins).layer(middleware::map_response(by_tls_alone))

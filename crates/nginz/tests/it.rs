@@ -183,7 +183,7 @@ async fn internal_routes_cannot_be_reached_from_outside() {
         for method in [Method::GET, Method::POST, Method::HEAD] {
             let headers = [("z-user", USER), ("authorization", &format!("Bearer {}", edge.token))];
             let answer = ask(&edge.router, method.clone(), uri, &headers).await;
-            assert!(matches!(answer.status.as_u16(), 404 | 405) && answer.label().is_empty(), "{method} {uri}");
+            assert!(answer.status.as_u16() == 404 && answer.label().is_empty(), "{method} {uri}: {}", answer.status);
         }
     }
 }

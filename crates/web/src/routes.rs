@@ -100,6 +100,12 @@ impl Served {
         self.routes.iter().map(|route| &route.info)
     }
 
+    /// Those that clients may reach: all but the internal ones.
+    #[must_use]
+    pub fn exposed(&self) -> Self {
+        Self { routes: self.routes.iter().filter(|route| !route.info.is_internal()).cloned().collect() }
+    }
+
     /// The declared endpoints of a component that nothing here answers. Empty, or a test fails.
     pub fn unanswered(&self, component: Component) -> Vec<&'static str> {
         let declared = public_api::endpoints().filter(|info| info.component == component);
