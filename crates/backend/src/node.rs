@@ -10,6 +10,7 @@ use federator::{
     discovery::{Discovery, DnsServer, NameServerError, NameServerResolver},
     ingress::Ingress,
 };
+use prometheus::Registry;
 use services::{ClientLimits, Federation, FederationClient, FederationComponent, HopObserver, NoObserver};
 use store::{OpenError, Options, Place, Store};
 use tls::{Reloader, TlsError, Warning};
@@ -115,6 +116,10 @@ impl Node {
             Some(federation) => Some(Outside::open(&config.domain, federation, &policy, &surroundings).await?),
             None => None,
         };
+        let metrics = Registry::new();
+        if let Some(outside) = &outside {
+            outside.federator.register_metrics(&metrics);
+        }
         let federation: Arc<dyn Federation> = match &outside {
             Some(outside) => Arc::new(FederationClient::new(
                 config.domain.clone(),
@@ -143,7 +148,7 @@ impl Node {
             store,
         };
         let served = brig.served();
-        let served = served.clone().and(web::process(&served));
+        let served = served.clone().and(web::process(&served, metrics));
         let edge = (edge, nginz::edge(&served, edge_config));
         let internal = (internal, nginz::internal(&served, internal_config));
         node.serve(edge, internal, brig.federation_component(), outside, surroundings);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use prometheus::Registry;
 use services::{HopObserver, PolicySource};
 use types::{Clock, Domain, Rng};
 
@@ -10,6 +11,7 @@ use crate::{
     inbound::{Components, Inbound, InboundParts},
     ingress::InboundService,
     limits::{InboundLimits, Limits},
+    metrics::Metrics,
     outbound::{ClientTls, Outbound, OutboundParts},
 };
 
@@ -44,6 +46,7 @@ pub struct Federator {
     limits: InboundLimits,
     rng: Arc<dyn Rng>,
     observer: Arc<dyn HopObserver>,
+    metrics: Arc<Metrics>,
 }
 
 impl Federator {
@@ -51,6 +54,7 @@ impl Federator {
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { own_domain, policy, discovery, client_tls, limits, clock, rng, observer } = parts;
         let discovery = Arc::new(discovery);
+        let metrics = Arc::new(Metrics::new(&limits.metrics));
         let outbound = Outbound::new(OutboundParts {
             own_domain: own_domain.clone(),
             policy: Arc::clone(&policy),
@@ -60,9 +64,18 @@ impl Federator {
             clock,
             rng: Arc::clone(&rng),
             observer: Arc::clone(&observer),
+            metrics: Arc::clone(&metrics),
         });
         let outbound = Arc::new(outbound);
-        Arc::new(Self { outbound, own_domain, policy, discovery, limits: limits.inbound, rng, observer })
+        Arc::new(Self { outbound, own_domain, policy, discovery, limits: limits.inbound, rng, observer, metrics })
+    }
+
+    /// Shows the counters of calls (`federation.md` §10) in a registry.
+    ///
+    /// # Panics
+    /// When the registry shows a federator already: a mistake of the program, seen at start.
+    pub fn register_metrics(&self, registry: &Registry) {
+        self.metrics.register(registry);
     }
 
     /// The way out, for `services::FederationClient`.
@@ -80,6 +93,7 @@ impl Federator {
             limits: self.limits.clone(),
             rng: Arc::clone(&self.rng),
             observer: Arc::clone(&self.observer),
+            metrics: Arc::clone(&self.metrics),
         }))
     }
 }

@@ -14,6 +14,8 @@ pub struct Limits {
     pub inbound: InboundLimits,
     /// The listener that remotes call.
     pub ingress: IngressLimits,
+    /// Counting calls.
+    pub metrics: MetricsLimits,
     /// Calling remotes.
     pub outbound: OutboundLimits,
 }
@@ -228,6 +230,19 @@ impl Default for IngressLimits {
             stream_window: 256 * KIB as u32,
             connection_window: MIB as u32,
         }
+    }
+}
+
+/// Limits of counting calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsLimits {
+    /// How many domains have a counter of their own, in each direction; beyond it calls are counted together.
+    pub domains: usize,
+}
+
+impl Default for MetricsLimits {
+    fn default() -> Self {
+        Self { domains: 1000 }
     }
 }
 

@@ -72,7 +72,7 @@ fn served(seen: &Seen) -> Served {
         .serve::<GetUserByHandle, _>(by_handle)
         .serve::<GetVersion, _>(versions)
         .done();
-    web::process(&served).and(served)
+    web::process(&served, prometheus::Registry::new()).and(served)
 }
 
 struct Edge {

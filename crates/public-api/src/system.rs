@@ -65,6 +65,21 @@ impl Answer for Html {
     }
 }
 
+/// What was counted, in Prometheus' text format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics(pub String);
+
+impl Answer for Metrics {
+    fn into_response(self, _: Version) -> Response<Payload> {
+        // Prometheus goes by the version.
+        with_type(self.0.into(), "text/plain; version=0.0.4")
+    }
+
+    fn info(_: &mut Schemas) -> Vec<AnswerInfo> {
+        vec![AnswerInfo { status: 200, content: Some(("text/plain", json!({"type": "string"}))), headers: vec![] }]
+    }
+}
+
 fn with_type(body: Bytes, content_type: &'static str) -> Response<Payload> {
     let mut response = Response::new(Payload::Full(body));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -18,13 +18,14 @@ use types::{Domain, Rng};
 
 use self::{
     refusal::Refusal,
-    route::{Route, route},
+    route::{Route, RouteError, route},
 };
 use crate::{
     discovery::{Discovery, Target},
     header,
     ingress::{AuthenticatedPeer, InboundService},
     limits::InboundLimits,
+    metrics::Metrics,
     steps::{Steps, discovery_step, policy_step},
 };
 
@@ -43,12 +44,18 @@ pub(crate) struct InboundParts {
     pub(crate) limits: InboundLimits,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) observer: Arc<dyn HopObserver>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 #[async_trait]
 impl InboundService for Inbound {
     fn check_head(&self, head: &Parts) -> Option<Response<Body>> {
-        route(head).err().map(|error| Refusal::from(error).to_response())
+        let error = route(head).err()?;
+        // What names no RPC and no origin is no request between backends, and is not counted.
+        if matches!(error, RouteError::Method | RouteError::Query) {
+            self.0.metrics.rejected();
+        }
+        Some(Refusal::from(error).to_response())
     }
 
     async fn call(&self, peer: &AuthenticatedPeer, request: Request<Bytes>) -> Response<Body> {
@@ -91,6 +98,7 @@ impl Inbound {
         id: &str,
         steps: &Steps<'_>,
     ) -> Result<Response<Body>, Refusal> {
+        let counting = self.0.metrics.incoming(&route.origin);
         let started = Instant::now();
         let policy = self.0.policy.policy();
         steps.take(started, || policy_step(&route.origin, &policy));
@@ -98,6 +106,7 @@ impl Inbound {
             return Err(Refusal::AuthorizationFailure(route.origin.clone()));
         }
         self.identify(peer, &route.origin, steps).await?;
+        counting.confirm();
         let request = request::request(route, received, peer.address.ip(), id, body);
         self.dispatch(route, request, steps).await
     }

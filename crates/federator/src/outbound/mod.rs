@@ -37,6 +37,7 @@ use self::{
 use crate::{
     discovery::{self, Discovery, DiscoveryError, Target},
     limits::OutboundLimits,
+    metrics::{Counting, Metrics},
     steps::{Steps, discovery_step, policy_step},
 };
 
@@ -70,6 +71,7 @@ pub(crate) struct OutboundParts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) observer: Arc<dyn HopObserver>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 #[async_trait]
@@ -125,17 +127,19 @@ impl Call<'_> {
         if !allowed {
             return Err(OutboundError::AuthorizationFailure(target.clone()));
         }
+        let counting = parts.metrics.outgoing(target);
         let remote = remotes.of(target, &parts.limits)?;
         let entered = remote.enter(&parts.limits, parts.clock.as_ref(), parts.rng.as_ref());
         let turn = entered.inspect_err(|error| self.steps.take(asked, || held_back_step(target, error)))?;
-        let result = self.attempt(&remote).await;
+        let result = self.attempt(&remote, counting).await;
         turn.settle(&result);
         result
     }
 
-    async fn attempt(&self, remote: &Remote) -> Result<Response<Body>, OutboundError> {
+    async fn attempt(&self, remote: &Remote, counting: Counting<'_>) -> Result<Response<Body>, OutboundError> {
         let parts = &self.outbound.parts;
         let targets = self.discover().await?;
+        counting.confirm();
         let (generation, tls) = parts.tls.current();
         let mut again = true;
         loop {

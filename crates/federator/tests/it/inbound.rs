@@ -260,6 +260,53 @@ async fn what_is_wrong_with_the_head_is_told_before_anything_else() {
     assert!(inbound.check_head(&good).is_none());
 }
 
+/// What names no RPC or no origin is not counted. What is refused is, whatever it claimed, but not by name.
+#[tokio::test]
+async fn requests_are_counted_by_the_origin_that_they_proved() {
+    let bench = Bench::start().await;
+    // As the ingress asks: with the head, and with the whole only if that passes.
+    let pass = async |peer: AuthenticatedPeer, request: Request<Bytes>| {
+        let (head, body) = request.into_parts();
+        match bench.backend.inbound.check_head(&head) {
+            Some(answer) => answer.status().as_u16(),
+            None => soon(bench.backend.inbound.call(&peer, Request::from_parts(head, body))).await.status().as_u16(),
+        }
+    };
+    let good = ("Wire-Origin-Domain", "b.example");
+    for (status, request) in [
+        (404, request("POST", "/federation/brig", &[good])),
+        (400, request("POST", "/federation/mallory/x", &[good])),
+        (400, request("POST", PATH, &[])),
+        (400, request("GET", PATH, &[("Wire-Origin-Domain", "-")])),
+    ] {
+        assert_eq!(pass(peer(), request).await, status);
+    }
+    assert_eq!(bench.backend.counted(), [""; 0]);
+    let impostor = peer_of(&["fed.c.example"], None);
+    for (number, (status, peer, request)) in [
+        (403, peer(), request("GET", PATH, &[good])),
+        (403, peer(), request("POST", &format!("{PATH}?foo=bar"), &[good])),
+        (400, peer(), from("stranger.example")),
+        (403, impostor.clone(), from("b.example")),
+        (422, peer(), from("c.example")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(pass(peer, request).await, status);
+        let rejected = number + 1;
+        let expected = format!("incoming_requests{{origin_domain=\"rejected\"}} {rejected}");
+        assert_eq!(bench.backend.counted(), [expected], "{status}");
+    }
+    // Proven, whatever becomes of it; and an impostor is none the more believed for it.
+    assert_eq!(pass(peer(), from("B.Example")).await, 200);
+    assert_eq!(pass(peer(), request("POST", "/federation/galley/x", &[good])).await, 500);
+    assert_eq!(pass(impostor, from("b.example")).await, 403);
+    let expected =
+        ["incoming_requests{origin_domain=\"b.example\"} 2", "incoming_requests{origin_domain=\"rejected\"} 6"];
+    assert_eq!(bench.backend.counted(), expected);
+}
+
 /// The header's old name is accepted, alone or beside the new one.
 #[tokio::test]
 async fn the_old_name_of_the_origin_header_is_understood() {

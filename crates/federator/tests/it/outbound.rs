@@ -11,7 +11,7 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use federator::limits::{BreakerLimits, DnsLimits, Limits, OutboundLimits};
-use futures_util::{StreamExt, future::join_all, stream};
+use futures_util::{FutureExt, StreamExt, future::join_all, stream};
 use hickory_proto::{op::ResponseCode, rr::RecordType};
 use http::Response;
 use http_body_util::BodyExt;
@@ -230,6 +230,33 @@ async fn a_target_that_is_not_allowed_is_denied_without_a_look_up() {
     assert_eq!(told(&error), (400, "federation-denied"));
     assert_eq!(bench.backend.dns.asked_for("stranger.example"), 0);
     assert_eq!(bench.backend.hops.names(), ["asked", "policy", "answered"]);
+}
+
+/// A target has a counter of its own once DNS has named a backend of it.
+#[tokio::test]
+async fn calls_are_counted_by_the_target_that_was_found() {
+    const OTHER: &str = "outgoing_requests{target_domain=\"other\"}";
+    const B: &str = "outgoing_requests{target_domain=\"b.example\"}";
+    let bench = Bench::start(always(404, "application/json", "{}")).await;
+    let count = |domain| soon(bench.out.send(call(domain)));
+    assert_eq!(told(&count("stranger.example").await.unwrap_err()), (400, "federation-denied"));
+    assert_eq!(bench.backend.counted(), [""; 0], "what is not allowed is no call");
+    assert_eq!(told(&count("c.example").await.unwrap_err()), (422, "invalid-domain"));
+    assert_eq!(bench.backend.counted(), [format!("{OTHER} 1")]);
+    // A caller who leaves while DNS is asked.
+    assert!(bench.out.send(call("b.example")).now_or_never().is_none());
+    assert_eq!(bench.backend.counted(), [format!("{OTHER} 2")]);
+    // An error of the remote, and a remote that is not there at all.
+    assert!(count("b.example").await.is_err());
+    bench.backend.dns.publish("localhost", 60, &[(0, 0, 1, "localhost.")]);
+    assert_eq!(told(&count("localhost").await.unwrap_err()).0, 521);
+    let localhost = "outgoing_requests{target_domain=\"localhost\"} 1".to_owned();
+    assert_eq!(bench.backend.counted(), [format!("{B} 1"), localhost.clone(), format!("{OTHER} 2")]);
+    // Found before, it is known when DNS fails.
+    bench.backend.clock.advance(Duration::from_secs(61));
+    bench.backend.dns.say(&service("b.example"), RecordType::SRV, Say::Code(ResponseCode::ServFail));
+    assert_eq!(told(&count("b.example").await.unwrap_err()), (400, "discovery-failure"));
+    assert_eq!(bench.backend.counted(), [format!("{B} 2"), localhost, format!("{OTHER} 2")]);
 }
 
 #[tokio::test]

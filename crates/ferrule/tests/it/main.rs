@@ -15,6 +15,7 @@ mod faults;
 mod internal;
 mod inward;
 mod limits;
+mod metrics;
 mod outward;
 mod reload;
 mod remotes;

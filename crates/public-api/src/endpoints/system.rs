@@ -18,7 +18,7 @@ pub mod process {
     use crate::{
         Empty,
         access::{Anyone, Internal},
-        system::{Html, Swagger},
+        system::{Html, Metrics, Swagger},
     };
 
     endpoints! {
@@ -28,6 +28,12 @@ pub mod process {
         GetStatus "get-status" = GET "/i/status" [0..] {
             auth: Internal,
             answer: Empty<200>,
+        }
+
+        /// What this backend has counted, for Prometheus: its text format 0.0.4.
+        GetMetrics "get-metrics" = GET "/i/metrics" [0..] {
+            auth: Internal,
+            answer: Metrics,
         }
 
         /// Whether the process is up.

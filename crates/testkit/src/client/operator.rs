@@ -79,6 +79,14 @@ impl Operator {
         Call::get(&self.internal, "/i/federation/remotes").send().await
     }
 
+    /// What the backend has counted.
+    ///
+    /// # Errors
+    /// The backend does not answer.
+    pub async fn metrics(&self) -> Result<Answer> {
+        Call::get(&self.internal, "/i/metrics").send().await
+    }
+
     /// Puts a backend on the allow list, or tries to.
     ///
     /// # Errors

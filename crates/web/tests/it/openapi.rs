@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::Request;
+use prometheus::Registry;
 use public_api::Version;
 use serde_json::Value;
 use tower::ServiceExt;
@@ -53,7 +54,8 @@ fn every_reference_leads_somewhere() {
 #[tokio::test]
 async fn it_is_served_with_a_page_for_people() {
     let served = served(&Toy::default());
-    let router = web::process(&served).and(served).router(Arc::new(Trusting), Arc::new(SeededRng::new(1)));
+    let router =
+        web::process(&served, Registry::new()).and(served).router(Arc::new(Trusting), Arc::new(SeededRng::new(1)));
     let ask = |uri: &str| {
         let request = Request::get(uri).extension(Version(3)).body(Body::empty()).unwrap();
         let router = router.clone();

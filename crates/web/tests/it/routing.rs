@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use axum::response::Response;
 use http::{Method, StatusCode, request::Parts};
+use prometheus::{IntCounterVec, Opts, Registry};
 use public_api::{Component, EndpointInfo, endpoints::accounts::GetSelf};
-use web::{Gate, Routes, Trusting};
+use web::{Gate, Routes, Served, Trusting};
 
 use crate::toy::{Got, ID, Toy, ask, get, post, served};
 
@@ -94,7 +95,7 @@ fn declarations_without_a_handler_are_named() {
     let served = served(&Toy::default());
     let open = served.unanswered(Component::Brig);
     assert!(open.contains(&"logout") && !open.contains(&"get-self"), "{open:?}");
-    assert_eq!(web::process(&served).unanswered(Component::Process), [""; 0]);
+    assert_eq!(web::process(&served, Registry::new()).unanswered(Component::Process), [""; 0]);
 }
 
 async fn other(
@@ -117,9 +118,25 @@ async fn health_answers_get_and_head() {
 
     let rng = Arc::new(types::SeededRng::new(1));
     let served = served(&Toy::default());
-    let router = web::process(&served).and(served).router(Arc::new(Trusting), rng);
+    let router = web::process(&served, Registry::new()).and(served).router(Arc::new(Trusting), rng);
     for method in [Method::GET, Method::HEAD] {
         let request = http::Request::builder().method(method).uri("/i/status").body(axum::body::Body::empty()).unwrap();
         Got::from(router.clone().oneshot(request).await.unwrap()).await.assert_empty(200);
     }
+}
+
+#[tokio::test]
+async fn metrics_are_those_of_the_registry_in_prometheus_text_format() {
+    use tower::ServiceExt;
+
+    let registry = Registry::new();
+    let counter = IntCounterVec::new(Opts::new("calls", "Calls of somebody"), &["who"]).unwrap();
+    registry.register(Box::new(counter.clone())).unwrap();
+    counter.with_label_values(&["a.example"]).inc_by(3);
+    let router =
+        web::process(&Served::default(), registry).router(Arc::new(Trusting), Arc::new(types::SeededRng::new(1)));
+    let request = http::Request::get("/i/metrics").body(axum::body::Body::empty()).unwrap();
+    let got = Got::from(router.oneshot(request).await.unwrap()).await;
+    assert_eq!((got.status.as_u16(), got.header("content-type")), (200, "text/plain; version=0.0.4"));
+    assert_eq!(got.text(), "# HELP calls Calls of somebody\n# TYPE calls counter\ncalls{who=\"a.example\"} 3\n");
 }
