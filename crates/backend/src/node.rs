@@ -110,7 +110,7 @@ impl Node {
         let store = open(&config, &surroundings)?;
         let edge = bind("edge.listen", config.edge.listen).await?;
         let internal = bind_internal(&config).await?;
-        let policy = PolicyStore::load(store.clone(), &brig_settings, Arc::clone(&surroundings.rng)).await?;
+        let policy = PolicyStore::load(store.clone(), &brig_settings).await?;
         let internal_config = settings::internal(&config, internal.target(), &surroundings)?;
         let outside = match config.federating() {
             Some(federation) => Some(Outside::open(&config.domain, federation, &policy, &surroundings).await?),

@@ -47,6 +47,15 @@ pub(crate) enum RegisterError {
     Unwelcome(#[from] Unwelcome),
 }
 
+impl From<ClaimError> for RegisterError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Store(trouble) => trouble.into(),
+            ClaimError::Taken => Self::KeyExists,
+        }
+    }
+}
+
 /// Why the handle is not changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandleError {
@@ -65,6 +74,15 @@ pub(crate) enum HandleError {
     /// There is no such user.
     #[error("no such user")]
     UnknownUser,
+}
+
+impl From<ClaimError> for HandleError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Store(trouble) => trouble.into(),
+            ClaimError::Taken => Self::Taken,
+        }
+    }
 }
 
 /// A code that proves an address.
@@ -142,74 +160,65 @@ impl Brig {
         }
         let user = new.uuid.map_or_else(|| UserId::random(self.rng()), UserId);
         let key = account.email.as_ref().map(EmailKey::of);
-        let mut update = self.update(USER.of(&user));
-        loop {
-            // Opened before the claim is taken: a rival who takes the claim over touches this aggregate, so that the
-            // commit below fails (`store.md` §1, "Claim").
-            let view = update.open().await?;
+        let (new, key) = (&account, key.as_ref());
+        // The view is older than the claim: a rival who takes the claim over touches this aggregate, so that the commit
+        // fails (`store.md` §1, "Claim").
+        let made = self.store().update(USER.of(&user), |view| async move {
             if view.get(&ACCOUNT, &()).await.map_err(Trouble::from)?.is_some() {
                 return Err(RegisterError::KeyExists);
             }
-            if let Some(key) = &key {
-                let taken = self.store().claim(&EMAIL_CLAIM, key.as_str()).take(&view).await;
-                match taken.map_err(ClaimError::from) {
-                    Ok(()) => {}
-                    Err(ClaimError::Taken) => return Err(RegisterError::KeyExists),
-                    Err(ClaimError::Store(trouble)) => return Err(trouble.into()),
-                }
+            if let Some(key) = key {
+                self.take(&EMAIL_CLAIM, key.as_str(), &view).await?;
             }
-            let committed = update.commit(written(&view, user, None, &account)).await;
-            if committed.is_err()
-                && let Some(key) = &key
-            {
-                self.give_up(&EMAIL_CLAIM, key.as_str(), user).await;
-            }
-            if committed? {
-                // The address counts as proved already, so the account does not depend on its code.
-                if let Some(address) = &account.email
-                    && let Err(error) = self.new_activation_code(address, user).await
-                {
-                    tracing::warn!(%error, "an account has no activation code");
-                }
-                return Ok((user, account));
-            }
+            Ok((written(&view, user, None, new), ()))
+        });
+        let made = made.await;
+        if made.is_err()
+            && let Some(key) = key
+        {
+            self.give_up(&EMAIL_CLAIM, key.as_str(), user).await;
         }
+        made.map_err(Trouble::of_update)?;
+        // The address counts as proved already, so the account does not depend on its code.
+        if let Some(address) = &account.email
+            && let Err(error) = self.new_activation_code(address, user).await
+        {
+            tracing::warn!(%error, "an account has no activation code");
+        }
+        Ok((user, account))
     }
 
     /// Gives a user another handle. Afterwards the old one is free at once.
     pub(crate) async fn change_handle(&self, user: UserId, handle: &Handle) -> Result<(), HandleError> {
-        let mut update = self.update(USER.of(&user));
-        loop {
-            let view = update.open().await?;
+        let changed = self.store().update(USER.of(&user), |view| async move {
             let before = view.get(&ACCOUNT, &()).await.map_err(Trouble::from)?;
             let before = before.map(|row| row.value).ok_or(HandleError::UnknownUser)?;
             if before.identity().is_none() {
                 return Err(HandleError::NoIdentity);
             }
             if before.handle.as_ref() == Some(handle) {
-                return Ok(());
+                return Ok((Commit::free(), None));
             }
             if before.managed_by == ManagedBy::Scim {
                 return Err(HandleError::Managed);
             }
-            let taken = self.store().claim(&HANDLE_CLAIM, handle.as_str()).take(&view).await;
-            match taken.map_err(ClaimError::from) {
-                Ok(()) => {}
-                Err(ClaimError::Taken) => return Err(HandleError::Taken),
-                Err(ClaimError::Store(trouble)) => return Err(trouble.into()),
-            }
+            self.take(&HANDLE_CLAIM, handle.as_str(), &view).await?;
             let after = Account { handle: Some(handle.clone()), ..before.clone() };
-            let committed = update.commit(written(&view, user, Some(&before), &after)).await;
-            if committed.is_err() {
-                self.give_up(&HANDLE_CLAIM, handle.as_str(), user).await;
-            }
-            if committed? {
-                if let Some(old) = &before.handle {
-                    self.give_up(&HANDLE_CLAIM, old.as_str(), user).await;
-                }
-                return Ok(());
-            }
+            Ok((written(&view, user, Some(&before), &after), before.handle))
+        });
+        let changed = changed.await;
+        if changed.is_err() {
+            self.give_up(&HANDLE_CLAIM, handle.as_str(), user).await;
         }
+        if let Some(old) = changed.map_err(Trouble::of_update)? {
+            self.give_up(&HANDLE_CLAIM, old.as_str(), user).await;
+        }
+        Ok(())
+    }
+
+    /// Takes a name for the account that `mine` is a view of.
+    async fn take<N: Names>(&self, kind: &ClaimKind<UserId, N>, text: &str, mine: &View) -> Result<(), ClaimError> {
+        Ok(self.store().claim(kind, text).take(mine).await?)
     }
 
     /// Gives a name up that the account does not name, so that others need not wait until its claim looks abandoned.
@@ -222,17 +231,22 @@ impl Brig {
     }
 
     /// Changes an account in ways that no name depends on. Does nothing where there is none.
-    pub(crate) async fn change_account(&self, user: UserId, change: impl Fn(&mut Account)) -> Result<(), Trouble> {
-        let mut update = self.update(USER.of(&user));
-        loop {
-            let view = update.open().await?;
-            let Some(before) = view.get(&ACCOUNT, &()).await?.map(|row| row.value) else { return Ok(()) };
+    pub(crate) async fn change_account(
+        &self,
+        user: UserId,
+        change: impl Fn(&mut Account) + Sync,
+    ) -> Result<(), Trouble> {
+        let change = &change;
+        let changed = self.store().update(USER.of(&user), |view| async move {
+            let Some(before) = view.get(&ACCOUNT, &()).await?.map(|row| row.value) else {
+                return Ok((Commit::free(), ()));
+            };
             let mut after = before.clone();
             change(&mut after);
-            if after == before || update.commit(written(&view, user, Some(&before), &after)).await? {
-                return Ok(());
-            }
-        }
+            let same = after == before;
+            Ok((if same { Commit::free() } else { written(&view, user, Some(&before), &after) }, ()))
+        });
+        changed.await.map_err(Trouble::of_update)
     }
 
     /// The code that waits for an address.
@@ -246,28 +260,25 @@ impl Brig {
         let code = format!("{:06}", self.rng().below(1_000_000));
         let code = ActivationCode { key: key.clone(), code, tries: limits::ACTIVATION_TRIES, user: Some(user) };
         let expires = self.clock().now() + self.settings().activation_timeout;
-        let mut update = self.update(ACTIVATION.of(&key));
-        loop {
-            let mut commit = Commit::on(&update.open().await?);
-            commit.put(&ACTIVATION_CODE, &(), &code).expires(expires);
-            if update.commit(commit).await? {
-                return Ok(());
-            }
-        }
+        let code = &code;
+        let made = self.store().update(ACTIVATION.of(&key), |view| async move {
+            let mut commit = Commit::on(&view);
+            commit.put(&ACTIVATION_CODE, &(), code).expires(expires);
+            Ok((commit, ()))
+        });
+        made.await.map_err(Trouble::of_update)
     }
 
     /// Compares a code with the one that waits. A wrong one counts; after the third the code is gone.
     async fn redeem(&self, address: &EmailAddress, presented: &str) -> Result<(), RegisterError> {
         let key = URL_SAFE.encode(EmailKey::of(address).digest());
-        let mut update = self.update(ACTIVATION.of(&key));
-        loop {
-            let view = update.open().await?;
+        let right = self.store().update(ACTIVATION.of(&key), |view| async move {
             let Some(row) = view.get(&ACTIVATION_CODE, &()).await.map_err(Trouble::from)? else {
                 return Err(RegisterError::Code);
             };
             let waiting = row.value;
             if bool::from(waiting.code.as_bytes().ct_eq(presented.as_bytes())) {
-                return Ok(());
+                return Ok((Commit::free(), true));
             }
             let tries = waiting.tries.saturating_sub(1);
             let mut commit = Commit::on(&view);
@@ -279,10 +290,9 @@ impl Brig {
                     options.expires(expires);
                 }
             }
-            if update.commit(commit).await? {
-                return Err(RegisterError::Code);
-            }
-        }
+            Ok((commit, false))
+        });
+        if right.await.map_err(Trouble::of_update)? { Ok(()) } else { Err(RegisterError::Code) }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use federation_api::Contact;
 use public_api::user::AccountStatus;
-use store::{Commit, Dir};
+use store::Commit;
 use types::{Handle, UserId};
 
 use crate::{
@@ -69,8 +69,8 @@ impl Brig {
     pub(crate) async fn search(&self, search: &Search) -> Result<Vec<Contact>, Trouble> {
         let Some(prefix) = search.prefix() else { return Ok(Vec::new()) };
         let rows = self.store().plain(&DIRECTORY, &prefix.to_owned());
-        let page = rows.range(.., Dir::Forward, limits::SEARCH_SCAN, None).await?;
-        let hits = search.hits(page.rows.into_iter().map(|(_, row)| row.value));
+        let scanned = rows.first(limits::SEARCH_SCAN).await?;
+        let hits = search.hits(scanned.into_iter().map(|(_, row)| row.value));
         Ok(hits.into_iter().map(|document| document.contact(self.domain().clone())).collect())
     }
 }

@@ -21,7 +21,6 @@ mod sessions;
 mod settings;
 pub mod tables;
 mod trouble;
-mod update;
 
 use std::sync::Arc;
 
@@ -29,7 +28,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 use services::{Federation, FederationComponent, PolicySource};
-use store::{AggRef, Store};
+use store::Store;
 use types::{Clock, Domain, FederationPolicy, Rng};
 use web::{RpcRoutes, Served, Trusting};
 use zauth::Keyring;
@@ -41,7 +40,7 @@ pub use settings::BrigSettings;
 pub use trouble::Trouble;
 
 pub use crate::claims::{NamesEmail, NamesHandle};
-use crate::{hash_budget::HashBudget, password::PasswordPool, update::Update};
+use crate::{hash_budget::HashBudget, password::PasswordPool};
 
 /// What a brig is made of.
 pub struct BrigParts {
@@ -108,10 +107,6 @@ impl Brig {
 
     pub(crate) fn store(&self) -> &Store {
         &self.0.parts.store
-    }
-
-    pub(crate) fn update(&self, aggregate: AggRef) -> Update<'_> {
-        Update::of(self.store(), self.rng(), aggregate)
     }
 
     pub(crate) fn settings(&self) -> &BrigSettings {

@@ -10,8 +10,7 @@ use services::PolicySource;
 use store::{Commit, Store};
 use tokio::sync::Mutex;
 use types::{
-    Domain, FederationDomainConfig, FederationPolicy, FederationRestriction, FederationStrategy, Rng, SearchPolicy,
-    TeamId,
+    Domain, FederationDomainConfig, FederationPolicy, FederationRestriction, FederationStrategy, SearchPolicy, TeamId,
 };
 
 use crate::{
@@ -19,7 +18,6 @@ use crate::{
     rules::remotes::{self, Remotes, RemotesError},
     tables::{REMOTE, REMOTE_TEAM, REMOTES},
     trouble::Trouble,
-    update::Update,
 };
 
 /// What is stored about a remote; its teams are rows of their own.
@@ -35,7 +33,6 @@ pub struct RemoteRow {
 /// moment at which it is acknowledged.
 pub struct PolicyStore {
     store: Store,
-    rng: Arc<dyn Rng>,
     strategy: FederationStrategy,
     file: Remotes,
     /// Held while the list is changed or read again, so that an older list never replaces a newer one.
@@ -59,11 +56,10 @@ impl PolicyStore {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn load(store: Store, settings: &BrigSettings, rng: Arc<dyn Rng>) -> Result<Arc<Self>, Trouble> {
+    pub async fn load(store: Store, settings: &BrigSettings) -> Result<Arc<Self>, Trouble> {
         let file = settings.federation_domain_configs.iter().map(|config| (config.domain.clone(), config.clone()));
         let policy = Self {
             store,
-            rng,
             strategy: settings.federation_strategy,
             file: file.collect(),
             changing: Mutex::default(),
@@ -148,22 +144,22 @@ impl PolicyStore {
 
     async fn change(
         &self,
-        decide: impl Fn(&Remotes, &mut Commit) -> Result<bool, RemotesError>,
+        decide: impl Fn(&Remotes, &mut Commit) -> Result<bool, RemotesError> + Sync,
     ) -> Result<(), PolicyError> {
         let _held = self.changing.lock().await;
-        let mut update = Update::of(&self.store, &*self.rng, REMOTES.of(&()));
-        loop {
-            let view = update.open().await?;
+        let decide = &decide;
+        let changed = self.store.update(REMOTES.of(&()), |view| async move {
             let mut commit = Commit::on(&view);
-            if !decide(&read(&view).await?, &mut commit)? || update.commit(commit).await? {
-                break;
-            }
-        }
-        // It is durable: even if reading it again fails, the change happened, and the next one brings it to light.
+            let changes = decide(&read(&view).await?, &mut commit)?;
+            Ok((if changes { commit } else { Commit::free() }, ()))
+        });
+        let changed = changed.await.map_err(Trouble::of_update);
+        // It is durable: even if reading it again fails, the change happened, and the next one brings it to light. After
+        // an error too, because a change may have been made of which nobody could tell.
         if let Err(error) = self.reload().await {
             tracing::error!(%error, "the list of remotes could not be read again after a change");
         }
-        Ok(())
+        changed
     }
 
     async fn reload(&self) -> Result<(), Trouble> {

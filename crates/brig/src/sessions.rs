@@ -134,14 +134,12 @@ impl Brig {
     pub(crate) async fn logout(&self, presented: &Presented) -> Result<(), AccessError> {
         let (candidate, _) = self.valid_cookie(presented).await?;
         let (user, id) = (candidate.cookie.user, candidate.cookie.rand);
-        let mut update = self.update(COOKIES.of(&user));
-        loop {
-            let mut commit = Commit::on(&update.open().await?);
+        let revoked = self.store().update(COOKIES.of(&user), |view| async move {
+            let mut commit = Commit::on(&view);
             commit.delete(&COOKIE, &id);
-            if update.commit(commit).await? {
-                return Ok(());
-            }
-        }
+            Ok((commit, ()))
+        });
+        revoked.await.map_err(Trouble::of_update)
     }
 
     /// The account that is meant, among those that have claimed what was presented.
@@ -168,17 +166,14 @@ impl Brig {
 
     async fn count_failure(&self, user: UserId) -> Result<(), Trouble> {
         let Some(limit) = self.settings().limit_failed_logins else { return Ok(()) };
-        let mut update = self.update(FAILED_LOGINS.of(&user));
-        loop {
-            let view = update.open().await?;
+        let counted = self.store().update(FAILED_LOGINS.of(&user), |view| async move {
             let before = view.get(&LOGIN_FAILURES, &()).await?.map(|row| row.value);
             let failures = Failures::another(before, limit, self.clock().now());
             let mut commit = Commit::on(&view);
             commit.put(&LOGIN_FAILURES, &(), &failures).expires(failures.since + limit.timeout);
-            if update.commit(commit).await? {
-                return Ok(());
-            }
-        }
+            Ok((commit, ()))
+        });
+        counted.await.map_err(Trouble::of_update)
     }
 
     /// Replaces a hash of an older kind, now that the password is known. Best effort: the login does not depend on it.
@@ -207,17 +202,14 @@ impl Brig {
     }
 
     async fn revoke_all(&self, user: UserId) -> Result<(), Trouble> {
-        let mut update = self.update(COOKIES.of(&user));
-        loop {
-            let view = update.open().await?;
+        let revoked = self.store().update(COOKIES.of(&user), |view| async move {
             let mut commit = Commit::on(&view);
             for cookie in live(&view).await? {
                 commit.delete(&COOKIE, &cookie.id);
             }
-            if update.commit(commit).await? {
-                return Ok(());
-            }
-        }
+            Ok((commit, ()))
+        });
+        revoked.await.map_err(Trouble::of_update)
     }
 
     async fn cookies(&self, user: UserId) -> Result<Vec<Cookie>, Trouble> {
@@ -231,10 +223,8 @@ impl Brig {
         kind: CookieKind,
         label: Option<String>,
     ) -> Result<(Cookie, SignedToken), LoginError> {
-        let settings = self.settings();
-        let mut update = self.update(COOKIES.of(&user));
-        loop {
-            let view = update.open().await?;
+        let (settings, label) = (self.settings(), label.as_deref());
+        let made = self.store().update(COOKIES.of(&user), |view| async move {
             let now = self.clock().now();
             let all = live(&view).await?;
             let same_kind: Vec<_> = all.iter().filter(|cookie| cookie.kind == kind).cloned().collect();
@@ -244,35 +234,33 @@ impl Brig {
             {
                 return Err(LoginError::TooFrequent(wait));
             }
-            let cookie = self.fresh_cookie(&all, kind, label.clone(), None, now);
+            let cookie = self.fresh_cookie(&all, kind, label.map(str::to_owned), None, now);
             let mut commit = Commit::on(&view);
-            for id in evicted.into_iter().chain(cookies::same_label(&all, label.as_deref())) {
+            for id in evicted.into_iter().chain(cookies::same_label(&all, label)) {
                 commit.delete(&COOKIE, &id);
             }
             commit.put(&COOKIE, &cookie.id, &cookie).expires(cookie.expires);
-            if update.commit(commit).await? {
-                let token = self.cookie_token(user, &cookie);
-                return Ok((cookie, token));
-            }
-        }
+            Ok((commit, cookie))
+        });
+        let cookie = made.await.map_err(Trouble::of_update)?;
+        let token = self.cookie_token(user, &cookie);
+        Ok((cookie, token))
     }
 
     /// The cookie's successor, if it is time for one. Two renewals at once end with the same successor: the second
     /// one's commit conflicts, and when it looks again the first one's is there.
     async fn succeed(&self, user: UserId, id: u32) -> Result<Option<Cookie>, AccessError> {
         let renew_age = self.settings().user_cookie_renew_age;
-        let mut update = self.update(COOKIES.of(&user));
-        loop {
+        let succeeded = self.store().update(COOKIES.of(&user), |view| async move {
             let now = self.clock().now();
-            let view = update.open().await?;
             let all = live(&view).await?;
             let current = all.iter().find(|cookie| cookie.id == id).ok_or(Refused::Invalid)?;
             match cookies::renewal(current, &all, renew_age, now) {
                 // Nothing to write: what was read is the answer.
-                Renewal::Keep => return Ok(None),
+                Renewal::Keep => return Ok((Commit::free(), None)),
                 Renewal::Repeat(successor) => {
                     tracing::info!(%user, "a superseded cookie was presented");
-                    return Ok(Some(successor));
+                    return Ok((Commit::free(), Some(successor)));
                 }
                 Renewal::Succeed => {}
             }
@@ -281,10 +269,9 @@ impl Brig {
             let mut commit = Commit::on(&view);
             commit.put(&COOKIE, &successor.id, &successor).expires(successor.expires);
             commit.put(&COOKIE, &old.id, &old).expires(old.expires.min(now + renew_age));
-            if update.commit(commit).await? {
-                return Ok(Some(successor));
-            }
-        }
+            Ok((commit, Some(successor)))
+        });
+        succeeded.await.map_err(Trouble::of_update)
     }
 
     /// A cookie with a number that none of the others has.

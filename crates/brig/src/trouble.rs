@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use public_api::{Failure, error::common};
-use store::{CommitError, ReadError};
+use store::{CommitError, ReadError, UpdateError};
 
 /// The store did not do what it was asked. Clients learn no more of it than that.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,15 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// Why an update came to nothing: for the caller's own reason, or because of the store.
+    pub(crate) fn of_update<E: From<Self>>(error: UpdateError<E>) -> E {
+        match error {
+            UpdateError::Commit(error) => Self::from(error).into(),
+            UpdateError::Decide(own) => own,
+            UpdateError::Read(error) => Self::from(error).into(),
+        }
+    }
+
     /// Others were always faster.
     pub(crate) fn contended(what: &str) -> Self {
         Self::Busy { why: format!("{what} is being changed by too many at once"), retry_after: Duration::from_secs(1) }

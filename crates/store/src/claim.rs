@@ -70,7 +70,7 @@ impl<I: Serialize + DeserializeOwned> Value for ClaimRow<I> {
 /// Why a name was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TakeError {
-    /// The claim, or the touch of its former owner, could not be committed.
+    /// The claim, or the touch of its former owner, could not be committed. Never an unknown outcome.
     #[error(transparent)]
     Commit(CommitError),
     /// Others were at it each time.
@@ -127,6 +127,11 @@ impl<I: Owner, N: Names> Claim<'_, I, N> {
         for attempt in 1..=limits::CLAIM_TRIES {
             match self.attempt(&me).await {
                 Err(TakeError::Commit(CommitError::Conflict)) => {}
+                // A claim that no row names binds nobody, and a touch changes nothing: whatever became of them, nothing
+                // has happened.
+                Err(TakeError::Commit(CommitError::OutcomeUnknown { .. })) => {
+                    return Err(TakeError::Commit(CommitError::unavailable()));
+                }
                 outcome => return outcome,
             }
             if attempt < limits::CLAIM_TRIES {
@@ -141,11 +146,17 @@ impl<I: Owner, N: Names> Claim<'_, I, N> {
     /// # Errors
     /// See [`CommitError`].
     pub async fn leave(&self, me: &I) -> Result<(), CommitError> {
-        let (name, row) = self.read().await?;
-        let Some(row) = row.map(|row| row.value).filter(|row| row.owner == *me && !row.free) else { return Ok(()) };
-        let mut commit = Commit::on(&name);
-        commit.put(&self.kind.row, &(), &ClaimRow { free: true, ..row });
-        self.store.commit_surely(commit).await
+        for attempt in 1..=limits::CLAIM_TRIES {
+            let (name, row) = self.read().await?;
+            let Some(row) = row.map(|row| row.value).filter(|row| row.owner == *me && !row.free) else { return Ok(()) };
+            let mut commit = Commit::on(&name);
+            commit.put(&self.kind.row, &(), &ClaimRow { free: true, ..row });
+            match self.store.commit_surely(commit).await {
+                Err(CommitError::Conflict) if attempt < limits::CLAIM_TRIES => self.store.pause(attempt).await,
+                outcome => return outcome,
+            }
+        }
+        Err(CommitError::Conflict)
     }
 
     async fn read(&self) -> Result<(View, Option<Row<ClaimRow<I>>>), ReadError> {

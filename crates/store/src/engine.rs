@@ -13,8 +13,8 @@ use crate::{Cell, CommitError, CommitId, Committed, Entry, EntryId, LogRef, Read
 /// The promises are those of the crate's documentation. An engine gets commits that are within all limits.
 #[async_trait]
 pub trait Engine: Send + Sync {
-    /// The version of an aggregate: linearizable, so rows read afterwards are not older.
-    async fn head(&self, query: &HeadQuery) -> Result<Version, ReadError>;
+    /// The head of an aggregate: linearizable, so rows read afterwards are not older.
+    async fn head(&self, query: &HeadQuery) -> Result<Head, ReadError>;
 
     /// A page of rows. Ends early at will, but never empty while there are rows.
     async fn rows(&self, query: &RowQuery) -> Result<RowPage, ReadError>;
@@ -35,13 +35,23 @@ pub trait Engine: Send + Sync {
     async fn close(&self);
 }
 
-/// Which aggregate's version is asked for.
+/// Which aggregate's head is asked for.
 #[derive(Clone, Debug)]
 pub struct HeadQuery {
     /// The kind, for errors.
     pub kind: &'static str,
     /// The aggregate.
     pub aggregate: Bytes,
+}
+
+/// What an aggregate knows of its own commits; empty for one that was never written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The version that the last of them made.
+    pub version: Version,
+    /// The last [`RECENT`](crate::limits::RECENT) of them, or all if there were fewer, oldest first, with the versions
+    /// they made.
+    pub recent: Vec<(CommitId, Version)>,
 }
 
 /// Where rows stand.

@@ -102,6 +102,8 @@ mod rows;
 mod sqlite;
 mod store;
 mod table;
+mod turns;
+mod update;
 mod value;
 mod watch;
 

@@ -36,8 +36,9 @@ pub const PAGE_BYTES: usize = 1 << 20;
 pub const RECENT: usize = 8;
 /// How often [`Store::update`](crate::Store::update) tries, and a commit that expects named rows within it.
 pub const UPDATE_TRIES: u32 = 8;
-/// How often [`Store::update`](crate::Store::update) and claims send a commit whose outcome is unknown.
-pub const UNKNOWN_TRIES: u32 = 4;
+/// How often [`Store::update`](crate::Store::update) and claims send a commit whose outcome is unknown. They give up
+/// sooner when twice the deadline has passed.
+pub const UNKNOWN_TRIES: u32 = 8;
 /// How often a claim is tried.
 pub const CLAIM_TRIES: u32 = 5;
 /// How long a claim that its owner's row does not name yet is taken for being at work.

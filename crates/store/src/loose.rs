@@ -5,21 +5,19 @@
 //! come twice, and commits are refused or left unknown by chance. All by a seed, so that a failure can be repeated as far
 //! as the order of tasks can.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use types::{Clock, Domain, Rng, SeededRng, SystemClock};
 
 use crate::{
     Appended, CommitError, CommitId, Committed, EntryId, LogRef, OpenError, Options, Place, ReadError, Store, Version,
-    engine::{Engine, EntryPage, HeadQuery, LogQuery, RawAppend, RawCommit, RawEffect, Report, RowPage, RowQuery},
+    engine::{
+        Engine, EntryPage, Head, HeadQuery, LogQuery, RawAppend, RawCommit, RawEffect, Report, RowPage, RowQuery,
+    },
     limits,
     sqlite::Sqlite,
+    turns::Turns,
     watch::Feed,
 };
 
@@ -94,7 +92,7 @@ impl Loose {
         let engine = Engines {
             inner: Sqlite::open(&options, feed.clone())?,
             rng: SeededRng::new(self.seed ^ 0x1005_E000),
-            chains: Mutex::default(),
+            chains: Turns::default(),
             conflicts: self.conflicts,
             unknowns: self.unknowns,
             doubles: self.doubles,
@@ -109,7 +107,7 @@ struct Engines {
     inner: Sqlite,
     rng: SeededRng,
     /// One commit at a time in each aggregate, effects and all.
-    chains: Mutex<HashMap<Bytes, Weak<tokio::sync::Mutex<()>>>>,
+    chains: Turns,
     conflicts: u16,
     unknowns: u16,
     doubles: u16,
@@ -117,7 +115,7 @@ struct Engines {
 
 #[async_trait]
 impl Engine for LooseEngine {
-    async fn head(&self, query: &HeadQuery) -> Result<Version, ReadError> {
+    async fn head(&self, query: &HeadQuery) -> Result<Head, ReadError> {
         self.0.dawdle().await;
         self.0.inner.head(query).await
     }
@@ -167,8 +165,7 @@ impl Engines {
         if aggregate.unchanged.is_some() && self.chance(self.conflicts) {
             return Err(CommitError::Conflict);
         }
-        let chain = self.chain(&aggregate.bytes);
-        let _turn = chain.lock().await;
+        let _turn = self.chains.take(&aggregate.bytes).await;
         self.dawdle().await;
         let rows = RawCommit { effects: Vec::new(), bodies: Vec::new(), appends: Vec::new(), ..(**commit).clone() };
         let mut done = self.inner.commit(&Arc::new(rows), deadline).await?;
@@ -230,17 +227,6 @@ impl Engines {
         };
         let mut done = self.inner.commit(&Arc::new(piece), deadline).await?;
         Ok((done.version, done.appended.split_off(superseded)))
-    }
-
-    fn chain(&self, aggregate: &Bytes) -> Arc<tokio::sync::Mutex<()>> {
-        let mut chains = self.chains.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(chain) = chains.get(aggregate).and_then(Weak::upgrade) {
-            return chain;
-        }
-        chains.retain(|_, chain| chain.strong_count() > 0);
-        let chain = Arc::default();
-        chains.insert(aggregate.clone(), Arc::downgrade(&chain));
-        chain
     }
 
     /// Lets others go first, a few times.

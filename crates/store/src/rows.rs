@@ -93,7 +93,8 @@ impl Rows {
     }
 
     /// A page of the rows within bounds: `limit` rows at most (and [`limits::PAGE_ITEMS`], and about
-    /// [`limits::PAGE_BYTES`]), behind the key `after`, which a former page gave as `next`.
+    /// [`limits::PAGE_BYTES`]), behind the key `after`, which a former page gave as `next`. A page may end early: that it
+    /// was the last one is known by the absence of `next` alone.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -133,7 +134,7 @@ impl Rows {
     /// # Errors
     /// See [`ReadError`].
     pub async fn all<K: Key, V: Value>(&self, table: &Guarded<K, V>) -> Result<Vec<(K, Row<V>)>, ReadError> {
-        self.scan(table)?.all().await
+        self.scan(table)?.first(usize::MAX).await
     }
 
     fn scan<K, V>(&self, table: &Guarded<K, V>) -> Result<Scan<'_, K, V>, ReadError> {
@@ -166,6 +167,14 @@ impl<K: Key, V: Value> PlainRows<K, V> {
     /// See [`ReadError`].
     pub async fn get(&self, key: &K) -> Result<Option<Row<V>>, ReadError> {
         self.scan()?.get(key).await
+    }
+
+    /// The first rows in the order of keys, all there are or so many, however many pages that takes.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn first(&self, most: usize) -> Result<Vec<(K, Row<V>)>, ReadError> {
+        self.scan()?.first(most).await
     }
 
     /// A page of the rows within bounds; see [`Rows::range`].
@@ -237,18 +246,19 @@ impl<K: Key, V: Value> Scan<'_, K, V> {
         Ok(page.rows.into_iter().next().map(|(_, row)| row))
     }
 
-    async fn all(&self) -> Result<Vec<(K, Row<V>)>, ReadError> {
-        let mut all = Vec::new();
-        let mut after = None;
-        loop {
+    /// Page by page, because a page may end early.
+    async fn first(&self, most: usize) -> Result<Vec<(K, Row<V>)>, ReadError> {
+        let (mut rows, mut after) = (Vec::new(), None);
+        while rows.len() < most {
             let span = self.span(.., Dir::Forward, after.as_ref())?;
-            let page = self.page(span, Dir::Forward, limits::PAGE_ITEMS).await?;
-            all.extend(page.rows);
+            let page = self.page(span, Dir::Forward, most - rows.len()).await?;
+            rows.extend(page.rows);
             after = page.next;
             if after.is_none() {
-                return Ok(all);
+                break;
             }
         }
+        Ok(rows)
     }
 
     fn key<Q: Key>(&self, key: &Q) -> Result<Bytes, ReadError> {

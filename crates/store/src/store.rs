@@ -6,10 +6,11 @@ use types::{Clock, Domain, Rng, SystemClock, SystemRng};
 
 use crate::{
     AggRef, Commit, CommitError, CommitId, Committed, Key, Log, LogKind, OpenError, Plain, PlainRows, ReadError, Rows,
-    UpdateError, Value, Version, View, Watch,
+    Value, Version, View, Watch,
     engine::{Engine, HeadQuery, RawCommit, Report},
     limits::{self, Limit},
     sqlite::Sqlite,
+    turns::Turns,
     watch::Feed,
 };
 
@@ -46,15 +47,16 @@ impl Options {
 
 /// A handle on a store. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store(Arc<Inner>);
+pub struct Store(pub(crate) Arc<Inner>);
 
 /// What handles, views and logs share.
 pub(crate) struct Inner {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) turns: Arc<Turns>,
     feed: Feed,
-    deadline: Duration,
+    pub(crate) deadline: Duration,
 }
 
 impl fmt::Debug for Inner {
@@ -76,7 +78,7 @@ impl Store {
 
     /// A store over any engine, which announces on `feed` what it appends.
     pub fn over(engine: Arc<dyn Engine>, feed: Feed, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
-        Self(Arc::new(Inner { engine, clock, rng, feed, deadline: limits::DEADLINE }))
+        Self(Arc::new(Inner { engine, clock, rng, turns: Arc::default(), feed, deadline: limits::DEADLINE }))
     }
 
     /// The same store for callers that can wait so long and no longer.
@@ -86,6 +88,7 @@ impl Store {
             engine: Arc::clone(&inner.engine),
             clock: Arc::clone(&inner.clock),
             rng: Arc::clone(&inner.rng),
+            turns: Arc::clone(&inner.turns),
             feed: inner.feed.clone(),
             deadline,
         }))
@@ -114,8 +117,8 @@ impl Store {
             return Err(ReadError::TooLarge { what: Limit::Name });
         }
         let query = HeadQuery { kind: aggregate.kind, aggregate: aggregate.bytes.clone() };
-        let version = self.0.engine.head(&query).await?;
-        Ok(View { rows: self.peek(aggregate), version })
+        let head = self.0.engine.head(&query).await?;
+        Ok(View { rows: self.peek(aggregate), version: head.version })
     }
 
     /// The rows of an aggregate, to show. Cheaper than opening; may show part of a commit that nobody has
@@ -148,71 +151,12 @@ impl Store {
     }
 
     /// The commit in bytes; `None` for one that does nothing.
-    fn raw(&self, commit: Commit) -> Result<Option<Arc<RawCommit>>, CommitError> {
+    pub(crate) fn raw(&self, commit: Commit) -> Result<Option<Arc<RawCommit>>, CommitError> {
         if commit.is_nothing() {
             return Ok(None);
         }
         let raw = commit.into_raw(self.0.clock.now(), || CommitId::random(&*self.0.rng))?;
         Ok(Some(Arc::new(raw)))
-    }
-
-    /// As [`commit`](Self::commit), and sends the commit again while its outcome is unknown, which its aggregate
-    /// recognises. A commit without an aggregate is not recognised, so it is sent once.
-    pub(crate) async fn commit_surely(&self, commit: Commit) -> Result<(), CommitError> {
-        let Some(raw) = self.raw(commit)? else { return Ok(()) };
-        let mut first = self.0.engine.commit(&raw, self.0.deadline).await;
-        for _ in 1..limits::UNKNOWN_TRIES {
-            let Err(CommitError::OutcomeUnknown { .. }) = first else { break };
-            if raw.aggregate.is_none() {
-                break;
-            }
-            // An error says that this time nothing happened. That is no answer to what happened the first time.
-            if let Ok(done) = self.0.engine.commit(&raw, self.0.deadline).await {
-                first = Ok(done);
-            }
-        }
-        first.map(drop)
-    }
-
-    /// Opens an aggregate, lets `decide` look and compose a commit, and does it; again from the start when another
-    /// commit came in between. The usual way to write.
-    ///
-    /// `decide` runs once for each try, so what it does besides composing must not matter. If nothing is to be
-    /// written it returns [`Commit::free`].
-    ///
-    /// # Errors
-    /// See [`UpdateError`].
-    // Not `AsyncFnMut(&View)`: the future of an update would then not be `Send` for every lifetime, and handlers need it.
-    pub async fn update<T, E, F>(
-        &self,
-        aggregate: AggRef,
-        mut decide: impl FnMut(View) -> F,
-    ) -> Result<T, UpdateError<E>>
-    where
-        F: Future<Output = Result<(Commit, T), E>>,
-    {
-        let started = self.0.clock.monotonic();
-        for attempt in 1.. {
-            let view = self.view(aggregate.clone()).await.map_err(UpdateError::Read)?;
-            let (commit, result) = decide(view).await.map_err(UpdateError::Decide)?;
-            match self.commit_surely(commit).await {
-                Ok(_) => return Ok(result),
-                Err(CommitError::Conflict) if attempt < limits::UPDATE_TRIES => {}
-                Err(error) => return Err(UpdateError::Commit(error)),
-            }
-            let waited = self.0.clock.monotonic().saturating_duration_since(started);
-            if waited >= self.0.deadline {
-                break;
-            }
-            self.pause(attempt).await;
-        }
-        Err(UpdateError::Commit(CommitError::Conflict))
-    }
-
-    /// Waits a random while that grows with the number of tries, so that rivals do not meet again.
-    pub(crate) async fn pause(&self, attempt: u32) {
-        let most = 1_u64 << attempt.min(7);
-        tokio::time::sleep(Duration::from_micros(self.0.rng.below(most * 500))).await;
     }
 
     /// What this node appends to logs of that kind from now on.

@@ -1,17 +1,15 @@
 //! Making accounts (`brig.md` §25, scenarios 1, 3, 4 and 5 as far as the internal route goes).
 
 use serde_json::{Value, json};
-use store::Place;
 
-use crate::harness::{Ask, Backend, PASSWORD, settings};
+use crate::harness::{Ask, Backend, Engine, PASSWORD, settings};
 
 fn person(email: &str) -> Value {
     json!({"name": "Alice", "email": email, "password": PASSWORD})
 }
 
-#[tokio::test]
-async fn an_account_with_an_address_is_active_at_once() {
-    let backend = Backend::start().await;
+pub async fn an_account_with_an_address_is_active_at_once(on: Engine) {
+    let backend = Backend::start(on).await;
     let told = backend.send(Ask::post("/i/users", person("Alice@users.example"))).await.is(201);
     let id = told.json["id"].as_str().unwrap();
     assert_eq!(told.headers["location"], id);
@@ -23,9 +21,8 @@ async fn an_account_with_an_address_is_active_at_once() {
     assert_eq!((&own.json["locale"], &own.json["managed_by"]), (&json!("en"), &json!("wire")));
 }
 
-#[tokio::test]
-async fn its_activation_code_can_be_read() {
-    let backend = Backend::start().await;
+pub async fn its_activation_code_can_be_read(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.send(Ask::post("/i/users", person("alice@users.example"))).await.is(201);
     let code = backend.send(Ask::get("/i/users/activation-code?email=alice%2Bx%40users.example")).await.is(200);
     let (key, code) = (code.json["key"].as_str().unwrap(), code.json["code"].as_str().unwrap());
@@ -37,9 +34,8 @@ async fn its_activation_code_can_be_read() {
     backend.send(Ask::get("/i/users/activation-code?email=alice%40users.example")).await.fails(404, "not-found");
 }
 
-#[tokio::test]
-async fn what_is_no_account() {
-    let backend = Backend::start().await;
+pub async fn what_is_no_account(on: Engine) {
+    let backend = Backend::start(on).await;
     for bad in [
         json!({"email": "a@users.example"}),
         json!({"name": "", "email": "a@users.example"}),
@@ -60,9 +56,8 @@ async fn what_is_no_account() {
     backend.send(Ask::post("/i/users", person("a@users.example"))).await.is(201);
 }
 
-#[tokio::test]
-async fn an_address_has_one_account() {
-    let backend = Backend::start().await;
+pub async fn an_address_has_one_account(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.send(Ask::post("/i/users", person("a@users.example"))).await.is(201);
     for same in ["a@users.example", "A@Users.Example", "a+x@users.example"] {
         let told = backend.send(Ask::post("/i/users", person(same))).await.fails(409, "key-exists");
@@ -73,9 +68,8 @@ async fn an_address_has_one_account() {
     backend.send(Ask::post("/i/users", person("c+y@wire.com"))).await.is(201);
 }
 
-#[tokio::test]
-async fn racing_registrations_of_one_address_have_one_winner() {
-    let backend = Backend::start().await;
+pub async fn racing_registrations_of_one_address_have_one_winner(on: Engine) {
+    let backend = Backend::start(on).await;
     let racers = (0..10).map(|n| backend.send(Ask::post("/i/users", person(&format!("a+{n}@users.example")))));
     let told = futures_util::future::join_all(racers).await;
     let won = told.iter().filter(|told| told.status == 201).count();
@@ -83,9 +77,8 @@ async fn racing_registrations_of_one_address_have_one_winner() {
     assert!(told.iter().all(|told| told.status == 201 || told.json["label"] == "key-exists"), "{told:?}");
 }
 
-#[tokio::test]
-async fn an_id_can_be_chosen_once() {
-    let backend = Backend::start().await;
+pub async fn an_id_can_be_chosen_once(on: Engine) {
+    let backend = Backend::start(on).await;
     let id = "ac41a202-2555-11ec-9341-00163e5e6c00";
     let body = |email: &str| json!({"name": "A", "uuid": id, "email": email});
     let told = backend.send(Ask::post("/i/users", body("a@users.example"))).await.is(201);
@@ -94,9 +87,8 @@ async fn an_id_can_be_chosen_once() {
     backend.send(Ask::post("/i/users", person("b@users.example"))).await.is(201);
 }
 
-#[tokio::test]
-async fn without_an_address_it_is_a_guest_for_a_while() {
-    let backend = Backend::start().await;
+pub async fn without_an_address_it_is_a_guest_for_a_while(on: Engine) {
+    let backend = Backend::start(on).await;
     let told = backend.send(Ask::post("/i/users", json!({"name": "Guest", "expires_in": 60}))).await.is(201);
     assert_eq!(told.json["status"], "ephemeral");
     let id: types::UserId = told.json["id"].as_str().unwrap().parse().unwrap();
@@ -110,9 +102,8 @@ async fn without_an_address_it_is_a_guest_for_a_while() {
     assert_eq!((&profile.json["name"], &profile.json["deleted"]), (&json!("default"), &json!(true)));
 }
 
-#[tokio::test]
-async fn a_wrong_code_for_the_address_is_told_and_counted() {
-    let backend = Backend::start().await;
+pub async fn a_wrong_code_for_the_address_is_told_and_counted(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.user("alice").await;
     let code = backend.send(Ask::get("/i/users/activation-code?email=alice%40users.example")).await.is(200);
     let right = code.json["code"].as_str().unwrap().to_owned();
@@ -127,7 +118,7 @@ async fn a_wrong_code_for_the_address_is_told_and_counted() {
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let start = || Backend::build(settings("a.example"), Place::Folder(folder.path().to_owned()), true);
+    let start = || Backend::in_folder(folder.path(), settings("a.example"));
     let backend = start().await;
     let alice = backend.user_with_handle("alice", "alice").await;
     let (cookie, _) = backend.session("alice", true).await;
@@ -145,9 +136,8 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
     assert_eq!(remotes.json["remotes"][0]["domain"], "b.example");
 }
 
-#[tokio::test]
-async fn an_unknown_user_has_no_profile() {
-    let backend = Backend::start().await;
+pub async fn an_unknown_user_has_no_profile(on: Engine) {
+    let backend = Backend::start(on).await;
     let nobody = types::UserId(uuid::Uuid::from_u128(1));
     backend.send(Ask::get("/self").by(nobody)).await.fails(404, "not-found");
     backend.send(Ask::get("/self")).await.is(400);

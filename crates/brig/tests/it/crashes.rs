@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Ask, Backend, PASSWORD, Told};
+use crate::harness::{Ask, Backend, Engine, PASSWORD, Told};
 
 /// How long a claim that nobody's row names is taken for being at work.
 const GRACE: u64 = 10;
@@ -16,9 +16,8 @@ async fn choose(backend: &Backend, user: types::UserId, handle: &str) -> Told {
     backend.send(Ask::put("/self/handle", json!({"handle": handle})).by(user)).await
 }
 
-#[tokio::test]
-async fn a_claimed_address_without_an_account_binds_nothing() {
-    let (backend, faults) = Backend::mortal().await;
+pub async fn a_claimed_address_without_an_account_binds_nothing(on: Engine) {
+    let (backend, faults) = Backend::mortal(on).await;
     faults.die_after("name/email");
     let told = register(&backend, "a@users.example").await.fails(503, "service-unavailable");
     assert_eq!(told.retry_after(), 2);
@@ -32,9 +31,8 @@ async fn a_claimed_address_without_an_account_binds_nothing() {
     register(&backend, "a@users.example").await.fails(409, "key-exists");
 }
 
-#[tokio::test]
-async fn an_account_is_whole_once_its_row_is_committed() {
-    let (backend, faults) = Backend::mortal().await;
+pub async fn an_account_is_whole_once_its_row_is_committed(on: Engine) {
+    let (backend, faults) = Backend::mortal(on).await;
     faults.die_after("user");
     register(&backend, "a@users.example").await.is(201);
     faults.heal();
@@ -42,9 +40,8 @@ async fn an_account_is_whole_once_its_row_is_committed() {
     backend.login(json!({"email": "a@users.example", "password": PASSWORD}), true).await.is(200);
 }
 
-#[tokio::test]
-async fn a_failure_that_leaves_time_gives_the_name_back() {
-    let (backend, faults) = Backend::mortal().await;
+pub async fn a_failure_that_leaves_time_gives_the_name_back(on: Engine) {
+    let (backend, faults) = Backend::mortal(on).await;
     let alice = backend.user("alice").await;
     let bob = backend.user("bob").await;
     faults.refuse("user");
@@ -55,9 +52,8 @@ async fn a_failure_that_leaves_time_gives_the_name_back() {
     choose(&backend, bob, "prize").await.is(200);
 }
 
-#[tokio::test]
-async fn a_claimed_handle_without_its_user_binds_nothing() {
-    let (backend, faults) = Backend::mortal().await;
+pub async fn a_claimed_handle_without_its_user_binds_nothing(on: Engine) {
+    let (backend, faults) = Backend::mortal(on).await;
     let (alice, bob) = (backend.user_with_handle("alice", "old").await, backend.user("bob").await);
     faults.die_after("name/handle");
     choose(&backend, alice, "new").await.fails(503, "service-unavailable");
@@ -72,9 +68,8 @@ async fn a_claimed_handle_without_its_user_binds_nothing() {
     assert_eq!(own(bob).await.json["handle"], "new");
 }
 
-#[tokio::test]
-async fn a_handle_that_was_changed_is_free_although_nobody_gave_it_up() {
-    let (backend, faults) = Backend::mortal().await;
+pub async fn a_handle_that_was_changed_is_free_although_nobody_gave_it_up(on: Engine) {
+    let (backend, faults) = Backend::mortal(on).await;
     let (alice, bob) = (backend.user_with_handle("alice", "old").await, backend.user("bob").await);
     backend.advance(GRACE);
     faults.die_after("user");
@@ -85,9 +80,8 @@ async fn a_handle_that_was_changed_is_free_although_nobody_gave_it_up() {
     assert_eq!(found.json["documents"][0]["id"], bob.to_string());
 }
 
-#[tokio::test]
-async fn a_login_that_could_not_be_stored_gives_no_cookie() {
-    let (backend, faults) = Backend::mortal().await;
+pub async fn a_login_that_could_not_be_stored_gives_no_cookie(on: Engine) {
+    let (backend, faults) = Backend::mortal(on).await;
     backend.user("alice").await;
     faults.die_before("cookies");
     let body = json!({"email": "alice@users.example", "password": PASSWORD});
@@ -97,9 +91,8 @@ async fn a_login_that_could_not_be_stored_gives_no_cookie() {
     backend.login(body, true).await.is(200);
 }
 
-#[tokio::test]
-async fn a_remote_that_could_not_be_stored_is_not_allowed() {
-    let (backend, faults) = Backend::mortal().await;
+pub async fn a_remote_that_could_not_be_stored_is_not_allowed(on: Engine) {
+    let (backend, faults) = Backend::mortal(on).await;
     faults.die_before("remotes");
     let body = json!({
         "domain": "b.example", "search_policy": "full_search", "restriction": {"tag": "allow_all", "value": null},

@@ -1,20 +1,33 @@
-//! A store that fails when it is told to, between any two commits.
+//! A store that fails when it is told to, between any two commits or in the middle of one.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use store::{
-    CommitError, Committed, EntryId, LogRef, ReadError, Version,
-    engine::{Engine, EntryPage, HeadQuery, LogQuery, RawCommit, Report, RowPage, RowQuery},
+    CommitError, Committed, EntryId, LogRef, ReadError,
+    engine::{Engine, EntryPage, Head, HeadQuery, LogQuery, RawCommit, Report, RowPage, RowQuery},
 };
 
 /// Passes everything on to another engine until it is told to stop.
 pub struct Faulty {
     inner: Arc<dyn Engine>,
     state: Mutex<State>,
+    short_pages: AtomicBool,
+}
+
+/// What became of a commit of which nobody tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// It was done.
+    Done,
+    /// It never reached the store.
+    Lost,
 }
 
 #[derive(Clone, Copy)]
@@ -28,55 +41,87 @@ enum State {
     Fine,
     /// Commits on that kind of aggregate are not done, all others are.
     Refuses(&'static str),
+    /// Nobody tells what became of commits on that kind of aggregate: of so many of them, then all is fine.
+    Unsure(&'static str, Truth, usize),
 }
 
 impl Faulty {
     pub fn over(inner: Arc<dyn Engine>) -> Arc<Self> {
-        Arc::new(Self { inner, state: Mutex::new(State::Fine) })
+        Arc::new(Self { inner, state: Mutex::new(State::Fine), short_pages: AtomicBool::new(false) })
     }
 
     /// Does the next commit on that kind of aggregate and none after it, as if the process had been killed then.
     pub fn die_after(&self, kind: &'static str) {
-        *self.state.lock().unwrap() = State::DiesAfter(kind);
+        self.set(State::DiesAfter(kind));
     }
 
     /// Does neither the next commit on that kind of aggregate nor any after it.
     pub fn die_before(&self, kind: &'static str) {
-        *self.state.lock().unwrap() = State::DiesBefore(kind);
+        self.set(State::DiesBefore(kind));
     }
 
     /// Does no commit on that kind of aggregate, but all others.
     pub fn refuse(&self, kind: &'static str) {
-        *self.state.lock().unwrap() = State::Refuses(kind);
+        self.set(State::Refuses(kind));
+    }
+
+    /// Answers to each commit on that kind of aggregate that its outcome is unknown.
+    pub fn unsure(&self, kind: &'static str, truth: Truth) {
+        self.set(State::Unsure(kind, truth, usize::MAX));
+    }
+
+    /// The same for the next one only.
+    pub fn unsure_once(&self, kind: &'static str, truth: Truth) {
+        self.set(State::Unsure(kind, truth, 1));
+    }
+
+    /// From now on a page has two rows at most, as many as were asked for.
+    pub fn shorten_pages(&self) {
+        self.short_pages.store(true, Ordering::Relaxed);
     }
 
     /// Works again.
     pub fn heal(&self) {
-        *self.state.lock().unwrap() = State::Fine;
+        self.set(State::Fine);
     }
 
-    /// Whether this commit is done.
-    fn does(&self, kind: Option<&'static str>) -> bool {
+    /// Whether something that was to fail once has not failed yet.
+    pub fn pending(&self) -> bool {
+        !matches!(*self.state.lock().unwrap(), State::Fine)
+    }
+
+    fn set(&self, state: State) {
+        *self.state.lock().unwrap() = state;
+    }
+
+    /// What is to become of this commit; moves on where that is decided beforehand.
+    fn next(&self, kind: Option<&'static str>) -> State {
         let mut state = self.state.lock().unwrap();
-        let (next, done) = match *state {
-            State::Dead => (State::Dead, false),
-            State::DiesAfter(last) if kind == Some(last) => (State::Dead, true),
-            State::DiesBefore(last) if kind == Some(last) => (State::Dead, false),
-            State::Refuses(one) => (State::Refuses(one), kind != Some(one)),
-            state => (state, true),
+        let now = *state;
+        let (this, then) = match now {
+            State::Dead => (State::Dead, State::Dead),
+            State::DiesBefore(last) if kind == Some(last) => (State::Dead, State::Dead),
+            State::DiesAfter(one) | State::Refuses(one) if kind == Some(one) => (now, now),
+            State::Unsure(one, truth, times) if kind == Some(one) => {
+                (now, if times > 1 { State::Unsure(one, truth, times - 1) } else { State::Fine })
+            }
+            _ => (State::Fine, now),
         };
-        *state = next;
-        done
+        *state = then;
+        this
     }
 }
 
 #[async_trait]
 impl Engine for Faulty {
-    async fn head(&self, query: &HeadQuery) -> Result<Version, ReadError> {
+    async fn head(&self, query: &HeadQuery) -> Result<Head, ReadError> {
         self.inner.head(query).await
     }
 
     async fn rows(&self, query: &RowQuery) -> Result<RowPage, ReadError> {
+        if self.short_pages.load(Ordering::Relaxed) {
+            return self.inner.rows(&RowQuery { items: query.items.min(2), ..query.clone() }).await;
+        }
         self.inner.rows(query).await
     }
 
@@ -85,10 +130,30 @@ impl Engine for Faulty {
     }
 
     async fn commit(&self, commit: &Arc<RawCommit>, deadline: Duration) -> Result<Committed, CommitError> {
-        if self.does(commit.aggregate.as_ref().map(|aggregate| aggregate.kind)) {
-            return self.inner.commit(commit, deadline).await;
+        let unknown = Err(CommitError::OutcomeUnknown { id: commit.id });
+        match self.next(commit.aggregate.as_ref().map(|aggregate| aggregate.kind)) {
+            State::Fine => self.inner.commit(commit, deadline).await,
+            State::Dead | State::DiesBefore(_) | State::Refuses(_) => {
+                Err(CommitError::Unavailable { retry_after: Duration::from_secs(2) })
+            }
+            State::DiesAfter(_) => {
+                let done = self.inner.commit(commit, deadline).await;
+                if done.is_ok() {
+                    self.set(State::Dead);
+                }
+                done
+            }
+            State::Unsure(_, Truth::Done, _) => {
+                // A loose store may have to be asked more than once.
+                for _ in 0..50 {
+                    if self.inner.commit(commit, deadline).await.is_ok() {
+                        break;
+                    }
+                }
+                unknown
+            }
+            State::Unsure(_, Truth::Lost, _) => unknown,
         }
-        Err(CommitError::Unavailable { retry_after: Duration::from_secs(2) })
     }
 
     async fn trim(&self, log: &LogRef, upto: EntryId) -> Result<(), ReadError> {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use types::UserId;
 
-use crate::harness::{Ask, Backend};
+use crate::harness::{Ask, Backend, Engine};
 
 fn term(term: &str) -> Value {
     json!({"term": term, "from": null, "onlyInTeams": null, "types": null})
@@ -13,16 +13,14 @@ fn handles(found: &Value) -> Vec<&str> {
     found["contacts"].as_array().unwrap().iter().map(|hit| hit["handle"].as_str().unwrap()).collect()
 }
 
-#[tokio::test]
-async fn versions() {
-    let backend = Backend::start().await;
+pub async fn versions(on: Engine) {
+    let backend = Backend::start(on).await;
     let told = backend.rpc("b.example", "api-version", json!([])).await.is(200);
     assert_eq!(told.json, json!({"supported_versions": [0, 1, 2, 3], "supported": [0, 1]}));
 }
 
-#[tokio::test]
-async fn a_user_by_handle() {
-    let backend = Backend::start().await;
+pub async fn a_user_by_handle(on: Engine) {
+    let backend = Backend::start(on).await;
     let bob = backend.user_with_handle("Robert", "bob").await;
     let ask = |handle: &str| backend.rpc("b.example", "get-user-by-handle", json!(handle));
     assert_eq!(ask("bob").await.is(200).json, Value::Null, "a backend that is not on the list learns nothing");
@@ -36,9 +34,8 @@ async fn a_user_by_handle() {
     ask("NO HANDLE").await.fails(400, "bad-request");
 }
 
-#[tokio::test]
-async fn users_by_ids() {
-    let backend = Backend::start().await;
+pub async fn users_by_ids(on: Engine) {
+    let backend = Backend::start(on).await;
     let (alice, bob) = (backend.user("alice").await, backend.user("bob").await);
     let nobody = UserId(uuid::Uuid::nil());
     let ask = |ids: Value| backend.rpc("b.example", "get-users-by-ids", ids);
@@ -58,9 +55,8 @@ async fn users_by_ids() {
     ask(json!(many)).await.fails(400, "bad-request");
 }
 
-#[tokio::test]
-async fn searches() {
-    let backend = Backend::start().await;
+pub async fn searches(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.user_with_handle("Robert Miller", "bob").await;
     backend.user_with_handle("Bob Smith", "smith").await;
     backend.user_with_handle("Bobby", "carl").await;
@@ -99,9 +95,8 @@ async fn searches() {
     ask(json!({"term": 1})).await.fails(400, "bad-request");
 }
 
-#[tokio::test]
-async fn at_most_fifteen_are_told() {
-    let backend = Backend::start().await;
+pub async fn at_most_fifteen_are_told(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.allow("b.example", "full_search").await;
     for n in 0..20 {
         backend.user_with_handle("Carol", &format!("carol{n:02}")).await;
@@ -110,9 +105,8 @@ async fn at_most_fifteen_are_told() {
     assert_eq!(handles(&told.json).len(), 15);
 }
 
-#[tokio::test]
-async fn restricted_to_teams() {
-    let backend = Backend::start().await;
+pub async fn restricted_to_teams(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.user_with_handle("Robert", "bob").await;
     let (ours, other) = (uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
     let restriction = json!({"tag": "restrict_by_team", "value": [ours]});
@@ -130,9 +124,8 @@ async fn restricted_to_teams() {
     assert_eq!(told.json["handle"], "bob", "this one looks at the policy alone");
 }
 
-#[tokio::test]
-async fn what_is_no_rpc() {
-    let backend = Backend::start().await;
+pub async fn what_is_no_rpc(on: Engine) {
+    let backend = Backend::start(on).await;
     assert!(backend.rpc("b.example", "nothing", json!([])).await.status.is_client_error());
     assert!(backend.rpc("not a domain", "api-version", json!([])).await.status.is_client_error());
 }

@@ -3,15 +3,14 @@
 use serde_json::json;
 use types::UserId;
 
-use crate::harness::{Ask, Backend, Told};
+use crate::harness::{Ask, Backend, Engine, Told};
 
 async fn choose(backend: &Backend, user: UserId, handle: &str) -> Told {
     backend.send(Ask::put("/self/handle", json!({"handle": handle})).by(user)).await
 }
 
-#[tokio::test]
-async fn a_handle_is_chosen_kept_and_freed() {
-    let backend = Backend::start().await;
+pub async fn a_handle_is_chosen_kept_and_freed(on: Engine) {
+    let backend = Backend::start(on).await;
     let (alice, bob) = (backend.user("alice").await, backend.user("bob").await);
     choose(&backend, alice, "alice").await.is(200);
     choose(&backend, alice, "alice").await.is(200);
@@ -23,9 +22,8 @@ async fn a_handle_is_chosen_kept_and_freed() {
     choose(&backend, UserId(uuid::Uuid::nil()), "nobody").await.fails(404, "not-found");
 }
 
-#[tokio::test]
-async fn what_is_no_handle() {
-    let backend = Backend::start().await;
+pub async fn what_is_no_handle(on: Engine) {
+    let backend = Backend::start(on).await;
     let alice = backend.user("alice").await;
     for bad in ["ca$h", "w", "Capital", "wire", "", "a b", &"x".repeat(257)] {
         choose(&backend, alice, bad).await.fails(400, "invalid-handle");
@@ -34,9 +32,8 @@ async fn what_is_no_handle() {
     assert_eq!(backend.send(Ask::get("/self").by(alice)).await.json.get("handle"), None);
 }
 
-#[tokio::test]
-async fn ten_racers_have_one_winner() {
-    let backend = Backend::start().await;
+pub async fn ten_racers_have_one_winner(on: Engine) {
+    let backend = Backend::start(on).await;
     let mut racers = Vec::new();
     for n in 0..10 {
         racers.push(backend.user(&format!("racer{n}")).await);
@@ -56,9 +53,8 @@ async fn ten_racers_have_one_winner() {
     }
 }
 
-#[tokio::test]
-async fn racing_changes_of_one_user_leave_one_handle_and_free_the_others() {
-    let backend = Backend::start().await;
+pub async fn racing_changes_of_one_user_leave_one_handle_and_free_the_others(on: Engine) {
+    let backend = Backend::start(on).await;
     let (alice, bob) = (backend.user("alice").await, backend.user("bob").await);
     let names: Vec<String> = (0..4).map(|n| format!("name{n}")).collect();
     let told = futures_util::future::join_all(names.iter().map(|name| choose(&backend, alice, name))).await;

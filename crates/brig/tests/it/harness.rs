@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -16,12 +17,12 @@ use http_body_util::BodyExt as _;
 use public_api::Version;
 use serde_json::{Value, json};
 use services::{CallContext, Federation, FederationComponent, FederationError, FederationErrorKind, OutboundError};
-use store::{Feed, Options, Place, Store};
+use store::{Options, Place, Store, loose::Loose};
 use tower::ServiceExt as _;
 use types::{Clock, Domain, FederationStrategy, ManualClock, Rng, SeededRng, Timestamp, UserId};
 use zauth::{Keyring, PublicKeys, SignedToken};
 
-use crate::{faults::Faulty, memory::Memory};
+use crate::faults::Faulty;
 
 /// The password of every user unless a test says otherwise.
 pub const PASSWORD: &str = "correct horse";
@@ -120,44 +121,80 @@ pub fn settings(domain: &str) -> BrigSettings {
     }
 }
 
+/// What the store of a backend stands on. Every test runs on each.
+#[derive(Clone, Copy, Debug)]
+pub enum Engine {
+    /// What gives as little as the contract of the store allows: late effects, short pages, conflicts without reason,
+    /// and one outcome in ten unknown.
+    Loose,
+    /// SQLite in memory, which gives more than the contract.
+    Memory,
+}
+
+impl Engine {
+    fn store(self, domain: &Domain, clock: &Arc<ManualClock>) -> Store {
+        match self {
+            Self::Loose => {
+                let loose = Loose::new(8).domain(domain.clone()).clock(Arc::<ManualClock>::clone(clock));
+                loose.unknowns(100).open().unwrap()
+            }
+            Self::Memory => opened(Place::Memory, domain, clock),
+        }
+    }
+}
+
+fn opened(place: Place, domain: &Domain, clock: &Arc<ManualClock>) -> Store {
+    let options = Options {
+        clock: Arc::<ManualClock>::clone(clock),
+        rng: Arc::new(SeededRng::new(8)),
+        ..Options::new(place, domain.clone())
+    };
+    Store::open(options).unwrap()
+}
+
 /// 2027-01-15T08:00:00Z.
 fn start_of_time() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)))
 }
 
 impl Backend {
-    pub async fn start() -> Self {
-        Self::with(|_| {}).await
+    pub async fn start(on: Engine) -> Self {
+        Self::with(on, |_| {}).await
     }
 
-    pub async fn named(domain: &str) -> Self {
-        Self::build(settings(domain), Place::Memory, true).await
+    pub async fn named(on: Engine, domain: &str) -> Self {
+        Self::build(on, settings(domain), true).await
     }
 
-    pub async fn with(change: impl FnOnce(&mut BrigSettings)) -> Self {
+    pub async fn with(on: Engine, change: impl FnOnce(&mut BrigSettings)) -> Self {
         let mut settings = settings("a.example");
         change(&mut settings);
-        Self::build(settings, Place::Memory, true).await
+        Self::build(on, settings, true).await
     }
 
-    pub async fn build(settings: BrigSettings, place: Place, federation: bool) -> Self {
+    pub async fn build(on: Engine, settings: BrigSettings, federation: bool) -> Self {
         let clock = start_of_time();
-        let options = Options {
-            clock: Arc::<ManualClock>::clone(&clock),
-            rng: Arc::new(SeededRng::new(8)),
-            ..Options::new(place, settings.federation_domain.clone())
-        };
-        Self::over(Store::open(options).unwrap(), clock, settings, federation).await
+        let store = on.store(&settings.federation_domain, &clock);
+        Self::over(store, clock, settings, federation).await
+    }
+
+    /// A backend with a data folder, as in production.
+    pub async fn in_folder(folder: &Path, settings: BrigSettings) -> Self {
+        let clock = start_of_time();
+        let place = Place::Folder(folder.to_owned());
+        Self::over(opened(place, &settings.federation_domain, &clock), clock, settings, true).await
     }
 
     /// A backend whose store can be killed between any two commits.
-    pub async fn mortal() -> (Self, Arc<Faulty>) {
-        let clock = start_of_time();
-        let faults = Faulty::over(Arc::new(Memory::default()));
-        let engine = Arc::<Faulty>::clone(&faults);
-        let rng = Arc::new(SeededRng::new(8));
-        let store = Store::over(engine, Feed::default(), Arc::<ManualClock>::clone(&clock), rng);
-        (Self::over(store, clock, settings("a.example"), true).await, faults)
+    pub async fn mortal(on: Engine) -> (Self, Arc<Faulty>) {
+        let (clock, settings) = (start_of_time(), settings("a.example"));
+        let mut faults = None;
+        let store = on.store(&settings.federation_domain, &clock).wrapped(|engine| {
+            let faulty = Faulty::over(engine);
+            faults = Some(Arc::clone(&faulty));
+            faulty
+        });
+        (Self::over(store, clock, settings, true).await, faults.unwrap())
     }
 
     async fn over(store: Store, clock: Arc<ManualClock>, settings: BrigSettings, federation: bool) -> Self {
@@ -165,7 +202,7 @@ impl Backend {
         let network = Arc::<Network>::default();
         let own = settings.federation_domain.clone();
         let direct = Direct { own, network: Arc::clone(&network), enabled: federation };
-        let policy = PolicyStore::load(store.clone(), &settings, Arc::clone(&rng)).await.unwrap();
+        let policy = PolicyStore::load(store.clone(), &settings).await.unwrap();
         let keys = Keyring::generate(&SeededRng::new(1));
         let public = keys.public.clone();
         let brig = Brig::new(BrigParts {

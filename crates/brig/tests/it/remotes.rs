@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use types::{Domain, FederationDomainConfig, FederationRestriction, SearchPolicy};
 
-use crate::harness::{Ask, Backend};
+use crate::harness::{Ask, Backend, Engine};
 
 const REFUSED: &str = "federation-unexpected-wai-error";
 const REMOTES: &str = "/i/federation/remotes";
@@ -16,8 +16,8 @@ fn of_teams(domain: &str, teams: &[&str]) -> Value {
     json!({"domain": domain, "search_policy": "full_search", "restriction": {"tag": "restrict_by_team", "value": teams}})
 }
 
-async fn with_file() -> Backend {
-    Backend::with(|settings| {
+async fn with_file(on: Engine) -> Backend {
+    Backend::with(on, |settings| {
         settings.federation_domain_configs = vec![FederationDomainConfig {
             domain: "file.example".parse().unwrap(),
             search_policy: SearchPolicy::FullSearch,
@@ -27,9 +27,8 @@ async fn with_file() -> Backend {
     .await
 }
 
-#[tokio::test]
-async fn adding_changing_removing() {
-    let backend = with_file().await;
+pub async fn adding_changing_removing(on: Engine) {
+    let backend = with_file(on).await;
     let list = || backend.send(Ask::get(REMOTES));
     let empty = list().await.is(200);
     assert_eq!((&empty.json["strategy"], &empty.json["update_interval"]), (&json!("allowDynamic"), &json!(10)));
@@ -55,9 +54,8 @@ async fn adding_changing_removing() {
     assert_eq!(list().await.json["remotes"], json!([remote("file.example", "full_search")]));
 }
 
-#[tokio::test]
-async fn what_the_file_says_is_protected() {
-    let backend = with_file().await;
+pub async fn what_the_file_says_is_protected(on: Engine) {
+    let backend = with_file(on).await;
     backend.send(Ask::post(REMOTES, remote("file.example", "full_search"))).await.is(200);
     backend.send(Ask::post(REMOTES, remote("file.example", "no_search"))).await.fails(533, REFUSED);
     let path = "/i/federation/remotes/file.example";
@@ -70,9 +68,8 @@ async fn what_the_file_says_is_protected() {
     assert_eq!(listed["remotes"], json!([remote("file.example", "full_search")]));
 }
 
-#[tokio::test]
-async fn teams_of_a_remote() {
-    let backend = Backend::start().await;
+pub async fn teams_of_a_remote(on: Engine) {
+    let backend = Backend::start(on).await;
     let (t1, t2) = (uuid::Uuid::from_u128(1).to_string(), uuid::Uuid::from_u128(2).to_string());
     backend.send(Ask::post(REMOTES, remote("open.example", "full_search"))).await.is(200);
     backend.send(Ask::post(REMOTES, of_teams("teams.example", &[&t1]))).await.is(200);
@@ -98,9 +95,8 @@ async fn teams_of_a_remote() {
     assert_eq!(backend.send(Ask::get(teams)).await.json, json!([]));
 }
 
-#[tokio::test]
-async fn a_change_counts_at_once() {
-    let backend = Backend::start().await;
+pub async fn a_change_counts_at_once(on: Engine) {
+    let backend = Backend::start(on).await;
     let source = backend.brig.policy_source();
     let domain: Domain = "b.example".parse().unwrap();
     assert!(!source.policy().allows(&domain));
@@ -110,9 +106,8 @@ async fn a_change_counts_at_once() {
     assert!(!source.policy().allows(&domain));
 }
 
-#[tokio::test]
-async fn changes_at_once_are_all_there() {
-    let backend = Backend::start().await;
+pub async fn changes_at_once_are_all_there(on: Engine) {
+    let backend = Backend::start(on).await;
     let adds = (0..20).map(|n| backend.send(Ask::post(REMOTES, remote(&format!("r{n}.example"), "no_search"))));
     let told = futures_util::future::join_all(adds).await;
     assert!(told.iter().all(|told| told.status == 200), "{told:?}");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use types::UserId;
 
-use crate::harness::{Ask, Backend};
+use crate::harness::{Ask, Backend, Engine};
 
 async fn search(backend: &Backend, by: UserId, query: &str) -> Value {
     backend.send(Ask::get(&format!("/search/contacts?{query}")).by(by)).await.is(200).json
@@ -13,9 +13,8 @@ fn names(found: &Value) -> Vec<&str> {
     found["documents"].as_array().unwrap().iter().map(|hit| hit["name"].as_str().unwrap()).collect()
 }
 
-#[tokio::test]
-async fn by_exact_handle() {
-    let backend = Backend::start().await;
+pub async fn by_exact_handle(on: Engine) {
+    let backend = Backend::start(on).await;
     let alice = backend.user("alice").await;
     let bob = backend.user_with_handle("Robert", "bob").await;
     let found = search(&backend, alice, "q=bob").await;
@@ -29,9 +28,8 @@ async fn by_exact_handle() {
     assert_eq!(search(&backend, alice, "q=bob&domain=a.example").await["returned"], 1, "the own domain is here");
 }
 
-#[tokio::test]
-async fn by_name_however_it_is_spelt() {
-    let backend = Backend::start().await;
+pub async fn by_name_however_it_is_spelt(on: Engine) {
+    let backend = Backend::start(on).await;
     let alice = backend.person("Alice Ärmel", "alice").await;
     backend.person("Анна Каренина", "anna").await;
     backend.person("Łukasz Ärger", "lukasz").await;
@@ -54,9 +52,8 @@ async fn by_name_however_it_is_spelt() {
     assert_eq!(names(&search(&backend, bob, "q=arm").await), ["Alice Ärmel"], "nobody finds himself, others do");
 }
 
-#[tokio::test]
-async fn handles_come_first_and_sizes_are_kept() {
-    let backend = Backend::start().await;
+pub async fn handles_come_first_and_sizes_are_kept(on: Engine) {
+    let backend = Backend::start(on).await;
     let alice = backend.user("alice").await;
     for n in 0..20 {
         backend.user(&format!("carol{n:02}")).await;
@@ -74,9 +71,19 @@ async fn handles_come_first_and_sizes_are_kept() {
     assert_eq!(search(&backend, alice, "q=carol&type=app,regular").await["returned"], 15);
 }
 
-#[tokio::test]
-async fn a_change_is_found_at_once() {
-    let backend = Backend::start().await;
+pub async fn who_is_found_does_not_depend_on_the_pages_of_the_store(on: Engine) {
+    let (backend, faults) = Backend::mortal(on).await;
+    let alice = backend.user("alice").await;
+    for n in 0..5 {
+        backend.user(&format!("carol{n}")).await;
+    }
+    faults.shorten_pages();
+    let found = search(&backend, alice, "q=carol").await;
+    assert_eq!(names(&found), ["carol0", "carol1", "carol2", "carol3", "carol4"]);
+}
+
+pub async fn a_change_is_found_at_once(on: Engine) {
+    let backend = Backend::start(on).await;
     let alice = backend.user("alice").await;
     let bob = backend.user_with_handle("Robert", "bob-one").await;
     assert_eq!(search(&backend, alice, "q=bob-o").await["returned"], 1);
@@ -87,9 +94,8 @@ async fn a_change_is_found_at_once() {
     assert_eq!(search(&backend, alice, "q=bob-t").await["returned"], 1);
 }
 
-#[tokio::test]
-async fn in_another_backend() {
-    let (a, b) = (Backend::named("a.example").await, Backend::named("b.example").await);
+pub async fn in_another_backend(on: Engine) {
+    let (a, b) = (Backend::named(on, "a.example").await, Backend::named(on, "b.example").await);
     a.network.connect("b.example", b.brig.federation_component());
     a.allow("b.example", "full_search").await;
     let alice = a.user("alice").await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use types::{SeededRng, UserId};
 use zauth::{Access, Body, Expiry, Keyring, Token, User};
 
-use crate::harness::{Ask, Backend, PASSWORD};
+use crate::harness::{Ask, Backend, Engine, PASSWORD};
 
 const DAY: u64 = 86_400;
 
@@ -25,9 +25,8 @@ fn cookie_id(backend: &Backend, cookie: &str) -> u32 {
     }
 }
 
-#[tokio::test]
-async fn by_address_in_any_spelling_and_by_handle() {
-    let backend = Backend::start().await;
+pub async fn by_address_in_any_spelling_and_by_handle(on: Engine) {
+    let backend = Backend::start(on).await;
     let alice = backend.user_with_handle("alice", "alice").await;
     for who in [
         json!({"email": "alice@users.example"}),
@@ -46,9 +45,8 @@ async fn by_address_in_any_spelling_and_by_handle() {
     }
 }
 
-#[tokio::test]
-async fn the_cookie_as_it_is_set() {
-    let backend = Backend::start().await;
+pub async fn the_cookie_as_it_is_set(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.user("alice").await;
     let body = json!({"email": "alice@users.example", "password": PASSWORD});
     let told = backend.login(body.clone(), true).await.is(200);
@@ -67,9 +65,8 @@ async fn the_cookie_as_it_is_set() {
     assert!(backend.login(body, true).await.headers["set-cookie"].is_sensitive(), "it stays out of logs");
 }
 
-#[tokio::test]
-async fn who_is_not_let_in() {
-    let backend = Backend::start().await;
+pub async fn who_is_not_let_in(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.user("alice").await;
     for body in [
         json!({"email": "alice@users.example", "password": "wrong horse"}),
@@ -93,9 +90,8 @@ async fn who_is_not_let_in() {
     backend.login(body, true).await.fails(403, "invalid-credentials");
 }
 
-#[tokio::test]
-async fn access_by_cookie_alone() {
-    let backend = Backend::start().await;
+pub async fn access_by_cookie_alone(on: Engine) {
+    let backend = Backend::start(on).await;
     let alice = backend.user("alice").await;
     for persist in [true, false] {
         let (cookie, _) = backend.session("alice", persist).await;
@@ -106,9 +102,8 @@ async fn access_by_cookie_alone() {
     }
 }
 
-#[tokio::test]
-async fn what_gives_no_access() {
-    let backend = Backend::start().await;
+pub async fn what_gives_no_access(on: Engine) {
+    let backend = Backend::start(on).await;
     let alice = backend.user("alice").await;
     let bob = backend.user("bob").await;
     let (cookie, token) = backend.session("alice", true).await;
@@ -152,9 +147,8 @@ async fn what_gives_no_access() {
     backend.send(ask().cookie(&cookie)).await.is(200);
 }
 
-#[tokio::test]
-async fn the_connection_is_kept_when_the_old_token_comes_along() {
-    let backend = Backend::start().await;
+pub async fn the_connection_is_kept_when_the_old_token_comes_along(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.user("alice").await;
     let (cookie, token) = backend.session("alice", true).await;
     let connection = |token: &str| match body_of(&backend, token) {
@@ -172,9 +166,8 @@ async fn the_connection_is_kept_when_the_old_token_comes_along() {
     assert_ne!(connection(fresh.json["access_token"].as_str().unwrap()), before);
 }
 
-#[tokio::test]
-async fn one_good_cookie_among_several_is_enough() {
-    let backend = Backend::start().await;
+pub async fn one_good_cookie_among_several_is_enough(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.user("alice").await;
     let (good, _) = backend.session("alice", true).await;
     let (revoked, token) = backend.session("alice", true).await;
@@ -187,9 +180,8 @@ async fn one_good_cookie_among_several_is_enough() {
     }
 }
 
-#[tokio::test]
-async fn an_old_cookie_gets_one_successor() {
-    let backend = Backend::start().await;
+pub async fn an_old_cookie_gets_one_successor(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.user("alice").await;
     let (old, _) = backend.session("alice", true).await;
     let access = |cookie: &str| backend.send(Ask::access("/access").cookie(cookie));
@@ -207,9 +199,8 @@ async fn an_old_cookie_gets_one_successor() {
     backend.send(Ask::access("/access").cookie(&old).cookie(&new)).await.is(200);
 }
 
-#[tokio::test]
-async fn renewals_at_once_end_with_one_successor() {
-    let backend = Backend::start().await;
+pub async fn renewals_at_once_end_with_one_successor(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.user("alice").await;
     let (old, _) = backend.session("alice", true).await;
     backend.advance(15 * DAY);
@@ -219,9 +210,8 @@ async fn renewals_at_once_end_with_one_successor() {
     assert!(successors.len() == 1 && !successors.contains(&None), "{told:?}");
 }
 
-#[tokio::test]
-async fn a_session_cookie_is_never_renewed() {
-    let backend = Backend::with(|settings| {
+pub async fn a_session_cookie_is_never_renewed(on: Engine) {
+    let backend = Backend::with(on, |settings| {
         settings.user_cookie_renew_age = Duration::from_secs(2);
     })
     .await;
@@ -233,9 +223,8 @@ async fn a_session_cookie_is_never_renewed() {
     backend.send(Ask::access("/access").cookie(&cookie)).await.fails(403, "invalid-credentials");
 }
 
-#[tokio::test]
-async fn logging_out_kills_the_cookie() {
-    let backend = Backend::start().await;
+pub async fn logging_out_kills_the_cookie(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.user("alice").await;
     let (cookie, token) = backend.session("alice", true).await;
     let (other, _) = backend.session("alice", true).await;
@@ -255,9 +244,8 @@ async fn logging_out_kills_the_cookie() {
     backend.send(Ask::access("/access").cookie(&other)).await.fails(403, "invalid-credentials");
 }
 
-#[tokio::test]
-async fn logins_in_a_burst_are_throttled() {
-    let backend = Backend::with(|settings| {
+pub async fn logins_in_a_burst_are_throttled(on: Engine) {
+    let backend = Backend::with(on, |settings| {
         settings.user_cookie_limit = 3;
         let (std_dev, retry_after) = (Duration::from_secs(5), Duration::from_secs(3));
         settings.user_cookie_throttle = CookieThrottle { std_dev, retry_after };
@@ -279,9 +267,8 @@ async fn logins_in_a_burst_are_throttled() {
     backend.send(Ask::access("/access").cookie(&first)).await.fails(403, "invalid-credentials");
 }
 
-#[tokio::test]
-async fn wrong_passwords_close_the_account_for_a_while() {
-    let backend = Backend::with(|settings| {
+pub async fn wrong_passwords_close_the_account_for_a_while(on: Engine) {
+    let backend = Backend::with(on, |settings| {
         settings.limit_failed_logins = Some(FailedLoginLimit { timeout: Duration::from_secs(5), retry_limit: 2 });
     })
     .await;
@@ -297,9 +284,8 @@ async fn wrong_passwords_close_the_account_for_a_while() {
     backend.login(body(PASSWORD), true).await.is(200);
 }
 
-#[tokio::test]
-async fn guesses_at_once_are_all_counted() {
-    let backend = Backend::with(|settings| {
+pub async fn guesses_at_once_are_all_counted(on: Engine) {
+    let backend = Backend::with(on, |settings| {
         settings.limit_failed_logins = Some(FailedLoginLimit { timeout: Duration::from_secs(60), retry_limit: 4 });
     })
     .await;
@@ -309,9 +295,8 @@ async fn guesses_at_once_are_all_counted() {
     backend.login(body(PASSWORD), true).await.fails(403, "client-error");
 }
 
-#[tokio::test]
-async fn passwords_of_one_account_cannot_be_tried_without_end() {
-    let backend = Backend::with(|settings| {
+pub async fn passwords_of_one_account_cannot_be_tried_without_end(on: Engine) {
+    let backend = Backend::with(on, |settings| {
         settings.password_hashing_user_limit = Some(BucketLimit { burst: 2, refill: Duration::from_secs(60) });
     })
     .await;
@@ -327,9 +312,8 @@ async fn passwords_of_one_account_cannot_be_tried_without_end() {
     backend.login(body("alice"), true).await.is(200);
 }
 
-#[tokio::test]
-async fn a_login_of_the_same_label_replaces_the_one_before() {
-    let backend = Backend::start().await;
+pub async fn a_login_of_the_same_label_replaces_the_one_before(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.user("alice").await;
     let login = |label: Option<&str>| {
         let mut body = json!({"email": "alice@users.example", "password": PASSWORD});
@@ -350,9 +334,8 @@ async fn a_login_of_the_same_label_replaces_the_one_before() {
     }
 }
 
-#[tokio::test]
-async fn who_is_away_for_too_long_is_suspended() {
-    let backend = Backend::with(|settings| settings.suspend_inactive_users = Some(Duration::from_secs(10))).await;
+pub async fn who_is_away_for_too_long_is_suspended(on: Engine) {
+    let backend = Backend::with(on, |settings| settings.suspend_inactive_users = Some(Duration::from_secs(10))).await;
     let alice = backend.user("alice").await;
     let (cookie, _) = backend.session("alice", true).await;
     backend.send(Ask::access("/access").cookie(&cookie)).await.is(200);
@@ -372,9 +355,8 @@ async fn who_is_away_for_too_long_is_suspended() {
     assert_eq!(found.json["documents"], Value::Array(vec![]), "the directory forgets him");
 }
 
-#[tokio::test]
-async fn another_ones_cookie_row_is_no_use() {
-    let backend = Backend::start().await;
+pub async fn another_ones_cookie_row_is_no_use(on: Engine) {
+    let backend = Backend::start(on).await;
     backend.user("alice").await;
     let (cookie, _) = backend.session("alice", true).await;
     let Body::User(alices) = body_of(&backend, &cookie) else { panic!() };

@@ -3,11 +3,10 @@
 use serde_json::json;
 use types::UserId;
 
-use crate::harness::{Ask, Backend, settings};
+use crate::harness::{Ask, Backend, Engine, settings};
 
-#[tokio::test]
-async fn a_profile_by_id() {
-    let backend = Backend::start().await;
+pub async fn a_profile_by_id(on: Engine) {
+    let backend = Backend::start(on).await;
     let (alice, bob) = (backend.user("alice").await, backend.user_with_handle("bob", "bob").await);
     let profile = backend.send(Ask::get(&format!("/users/a.example/{bob}")).by(alice)).await.is(200).json;
     assert_eq!(profile["qualified_id"], json!({"domain": "a.example", "id": bob.to_string()}));
@@ -22,9 +21,8 @@ async fn a_profile_by_id() {
     backend.send(Ask::get(&format!("/users/a.example/{bob}"))).await.is(400);
 }
 
-#[tokio::test]
-async fn a_profile_by_handle() {
-    let backend = Backend::start().await;
+pub async fn a_profile_by_handle(on: Engine) {
+    let backend = Backend::start(on).await;
     let alice = backend.user("alice").await;
     let bob = backend.user_with_handle("bob", "bob").await;
     let found = backend.send(Ask::get("/users/by-handle/a.example/bob").by(alice).version(1)).await.is(200);
@@ -34,9 +32,8 @@ async fn a_profile_by_handle() {
     backend.send(Ask::get("/users/by-handle/a.example/bob").by(alice).version(2)).await.is(404);
 }
 
-#[tokio::test]
-async fn lists_of_profiles() {
-    let backend = Backend::start().await;
+pub async fn lists_of_profiles(on: Engine) {
+    let backend = Backend::start(on).await;
     let (alice, bob) = (backend.user("alice").await, backend.user_with_handle("bob", "bob").await);
     let own = |id: UserId| json!({"domain": "a.example", "id": id});
     let nobody = UserId(uuid::Uuid::nil());
@@ -63,9 +60,8 @@ async fn lists_of_profiles() {
     }
 }
 
-#[tokio::test]
-async fn lists_before_version_4() {
-    let backend = Backend::start().await;
+pub async fn lists_before_version_4(on: Engine) {
+    let backend = Backend::start(on).await;
     let alice = backend.user("alice").await;
     let list = |ids| Ask::post("/list-users", json!({"qualified_ids": ids})).by(alice).version(3);
     let own = json!({"domain": "a.example", "id": alice});
@@ -77,9 +73,8 @@ async fn lists_before_version_4() {
     backend.send(list(json!([own, lost]))).await.fails(521, "federation-connection-refused");
 }
 
-#[tokio::test]
-async fn profiles_from_another_backend() {
-    let (a, b) = (Backend::named("a.example").await, Backend::named("b.example").await);
+pub async fn profiles_from_another_backend(on: Engine) {
+    let (a, b) = (Backend::named(on, "a.example").await, Backend::named(on, "b.example").await);
     a.network.connect("b.example", b.brig.federation_component());
     b.allow("a.example", "exact_handle_search").await;
     let alice = a.user("alice").await;
@@ -103,9 +98,8 @@ async fn profiles_from_another_backend() {
     assert_eq!(told.json["data"], data);
 }
 
-#[tokio::test]
-async fn another_backend_speaks_for_its_own_users_only() {
-    let (a, liar) = (Backend::named("a.example").await, Backend::named("liar.example").await);
+pub async fn another_backend_speaks_for_its_own_users_only(on: Engine) {
+    let (a, liar) = (Backend::named(on, "a.example").await, Backend::named(on, "liar.example").await);
     // Reached under a name that is not its own, it tells of users of liar.example where b.example was asked.
     a.network.connect("b.example", liar.brig.federation_component());
     liar.allow("a.example", "full_search").await;
@@ -117,9 +111,8 @@ async fn another_backend_speaks_for_its_own_users_only() {
     assert_eq!(found.json["documents"], json!([]));
 }
 
-#[tokio::test]
-async fn an_error_of_the_remote_is_passed_on_inside() {
-    let (a, b) = (Backend::named("a.example").await, Backend::named("b.example").await);
+pub async fn an_error_of_the_remote_is_passed_on_inside(on: Engine) {
+    let (a, b) = (Backend::named(on, "a.example").await, Backend::named(on, "b.example").await);
     a.network.connect("b.example", b.brig.federation_component());
     let alice = a.user("alice").await;
     let ids: Vec<_> =
@@ -129,9 +122,8 @@ async fn an_error_of_the_remote_is_passed_on_inside() {
     assert!(told.json["message"].as_str().is_some());
 }
 
-#[tokio::test]
-async fn what_the_backend_says_about_itself() {
-    let backend = Backend::start().await;
+pub async fn what_the_backend_says_about_itself(on: Engine) {
+    let backend = Backend::start(on).await;
     let told = backend.send(Ask::get("/api-version")).await.is(200);
     let expected = json!({
         "supported": (0..=15).collect::<Vec<u16>>(), "development": [], "federation": true, "domain": "a.example",
@@ -140,7 +132,7 @@ async fn what_the_backend_says_about_itself() {
 
     let mut settings = settings("a.example");
     settings.disabled_api_versions = vec![public_api::Version(3)];
-    let backend = Backend::build(settings, store::Place::Memory, false).await;
+    let backend = Backend::build(on, settings, false).await;
     let told = backend.send(Ask::get("/api-version")).await.is(200);
     assert_eq!(told.json["federation"], false);
     assert_eq!(told.json["development"], json!([16]));
@@ -150,8 +142,7 @@ async fn what_the_backend_says_about_itself() {
     backend.send(remote).await.fails(400, "federation-not-enabled");
 }
 
-#[tokio::test]
-async fn every_declared_endpoint_is_answered() {
-    let backend = Backend::start().await;
+pub async fn every_declared_endpoint_is_answered(on: Engine) {
+    let backend = Backend::start(on).await;
     assert_eq!(backend.brig.served().unanswered(public_api::Component::Brig), Vec::<&str>::new());
 }

@@ -6,13 +6,10 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use types::Timestamp;
 
-use super::{
-    columns::Head,
-    reader::{self, extent, log_no, partition_point},
-};
+use super::reader::{self, extent, log_no, partition_point};
 use crate::{
     Appended, Cell, CommitError, Committed, Entry, EntryId, LogRef, Version, checksum,
-    engine::{LogQuery, LogRange, RawAggregate, RawAppend, RawBody, RawCommit, RawPut},
+    engine::{Head, LogQuery, LogRange, RawAggregate, RawAppend, RawBody, RawCommit, RawPut},
     hybrid::Hybrid,
     id::tick_of_version,
     limits,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rusqlite::{Row, types::ValueRef};
 use types::Timestamp;
 
-use crate::{Cell, CommitId, Corrupt, Version, checksum};
+use crate::{Cell, CommitId, Corrupt, Version, checksum, engine::Head};
 
 pub(super) fn blob<'a>(row: &'a Row<'_>, at: usize) -> Result<&'a [u8], Corrupt> {
     optional_blob(row, at)?.ok_or(Corrupt("an empty column"))
@@ -62,13 +62,7 @@ impl Stored {
     }
 }
 
-/// The head row of an aggregate.
-#[derive(Default)]
-pub(super) struct Head {
-    pub(super) version: Version,
-    pub(super) recent: Vec<(CommitId, Version)>,
-}
-
+/// As a row of the aggregate.
 impl Head {
     /// The key of head rows: shorter than any tag, so that it is no table's.
     pub(super) const KEY: &'static [u8] = &[0];

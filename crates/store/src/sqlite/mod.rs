@@ -30,8 +30,8 @@ use self::{
     writer::Writer,
 };
 use crate::{
-    CommitError, Committed, EntryId, LogRef, OpenError, Options, Place, ReadError, Version,
-    engine::{Engine, EntryPage, HeadQuery, LogQuery, RawCommit, Report, RowPage, RowQuery},
+    CommitError, Committed, EntryId, LogRef, OpenError, Options, Place, ReadError,
+    engine::{Engine, EntryPage, Head, HeadQuery, LogQuery, RawCommit, Report, RowPage, RowQuery},
     hybrid::Hybrid,
     watch::Feed,
 };
@@ -175,9 +175,9 @@ impl Drop for Sqlite {
 
 #[async_trait]
 impl Engine for Sqlite {
-    async fn head(&self, query: &HeadQuery) -> Result<Version, ReadError> {
+    async fn head(&self, query: &HeadQuery) -> Result<Head, ReadError> {
         let HeadQuery { kind, aggregate } = query.clone();
-        self.read(move |conn| reader::version(conn, kind, &aggregate)).await
+        self.read(move |conn| reader::head(conn, kind, &aggregate)).await
     }
 
     async fn rows(&self, query: &RowQuery) -> Result<RowPage, ReadError> {

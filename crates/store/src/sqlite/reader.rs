@@ -6,17 +6,12 @@ use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params_from_iter, types::ValueRef};
 use types::Timestamp;
 
-use super::columns::{self, Head, Stored};
+use super::columns::{self, Stored};
 use crate::{
-    Corrupt, Dir, Entry, EntryId, ReadError, Version, checksum,
-    engine::{EntryPage, LogQuery, LogRange, RawRow, RowPage, RowQuery, Space},
+    Corrupt, Dir, Entry, EntryId, ReadError, checksum,
+    engine::{EntryPage, Head, LogQuery, LogRange, RawRow, RowPage, RowQuery, Space},
     key,
 };
-
-/// The version of an aggregate.
-pub(super) fn version(conn: &Connection, kind: &'static str, aggregate: &[u8]) -> Result<Version, ReadError> {
-    Ok(head(conn, kind, aggregate)?.version)
-}
 
 /// The head row of an aggregate.
 pub(super) fn head(conn: &Connection, kind: &'static str, aggregate: &[u8]) -> Result<Head, ReadError> {

@@ -11,12 +11,15 @@ use std::{
 use async_trait::async_trait;
 use store::{
     ClaimKind, Commit, CommitError, Committed, EntryId, Guarded, LogRef, Names, ReadError, Rows, Size, Store,
-    TakeError, Version,
-    engine::{Engine, EntryPage, HeadQuery, LogQuery, RawCommit, Report, RowPage, RowQuery},
+    TakeError, UpdateError,
+    engine::{Engine, EntryPage, Head, HeadQuery, LogQuery, RawCommit, Report, RowPage, RowQuery},
     limits,
 };
 
-use crate::bench::{Bench, THING, rounds};
+use crate::{
+    bench::{Bench, THING, rounds},
+    unsure::{Fate, unsure},
+};
 
 const NAME: Guarded<(), String> = Guarded::new(40, "name", &THING, Size::Row);
 const HANDLE: ClaimKind<u64, ByName> = ClaimKind::new(40, "handle", THING, ByName);
@@ -35,6 +38,7 @@ enum NotTaken {
     Conflict,
     Other,
     Taken,
+    Unavailable,
 }
 
 /// What a component does: open the own aggregate, take the name, name it in the own row, give up the old name.
@@ -87,7 +91,7 @@ impl Killed {
 
 #[async_trait]
 impl Engine for Killed {
-    async fn head(&self, query: &HeadQuery) -> Result<Version, ReadError> {
+    async fn head(&self, query: &HeadQuery) -> Result<Head, ReadError> {
         match self.fate() {
             (_, true) => Err(ReadError::Unavailable { retry_after: limits::RETRY_AFTER }),
             _ => self.engine.head(query).await,
@@ -130,6 +134,7 @@ impl Engine for Killed {
 pub async fn claim_one_owner(bench: Bench) {
     race(&bench).await;
     interrupted(&bench).await;
+    unsure_at_each_step(&bench).await;
     paused(&bench).await;
     touched_from_nothing(&bench).await;
 }
@@ -201,6 +206,63 @@ async fn interrupted(bench: &Bench) {
     }
 }
 
+/// Nobody tells what became of one commit on the way (the touch of the former owner, the claim, the own row), once or
+/// for as long as it is asked. The answer is a definite one all the same, and who was told that he has the name has it.
+async fn unsure_at_each_step(bench: &Bench) {
+    let mut id = 400_000;
+    for fate in [Fate::Done, Fate::Lost] {
+        for step in 0..3 {
+            for stubborn in [false, true] {
+                let (former, me, rival, text) = (id, id + 1, id + 2, format!("unsure {id}"));
+                id += 3;
+                // There is a former owner to be touched.
+                take(bench, &text, &bench.view(former).await).await;
+                bench.clock.advance(limits::CLAIM_GRACE);
+                let commits = std::sync::Mutex::new(Vec::new());
+                let store = unsure(&bench.store, move |_, commit| {
+                    let mut commits = commits.lock().unwrap();
+                    let known = commits.iter().position(|id| *id == commit.id);
+                    let nth = known.unwrap_or(commits.len());
+                    if known.is_none() {
+                        commits.push(commit.id);
+                    }
+                    if nth == step && (stubborn || known.is_none()) { fate } else { Fate::Told }
+                });
+                let told = renamed_by_update(&store, me, &text).await;
+                let named = named(&bench.store, former..rival + 1, &text).await;
+                match told {
+                    Ok(()) => assert_eq!(named, [me], "step {step}"),
+                    Err(UpdateError::Decide(NotTaken::Unavailable)) => assert!(stubborn && named.is_empty()),
+                    // Of the own row alone nobody can say more. What was done of it is there.
+                    Err(UpdateError::Commit(CommitError::OutcomeUnknown { .. })) => assert!(stubborn && step == 2),
+                    Err(error) => panic!("{error:?} at step {step}"),
+                }
+                bench.clock.advance(limits::CLAIM_GRACE);
+                let later = settle(&bench.store, rival, &text).await;
+                let owners = self::named(&bench.store, former..rival + 1, &text).await;
+                assert_eq!(owners, if named.is_empty() { [rival] } else { [me] });
+                assert_eq!(later.is_ok(), named.is_empty());
+            }
+        }
+    }
+}
+
+async fn renamed_by_update(store: &Store, me: u64, text: &str) -> Result<(), UpdateError<NotTaken>> {
+    store
+        .update(THING.of(&me), |mine| async move {
+            match store.claim(&HANDLE, text).take(&mine).await {
+                Ok(()) => {}
+                Err(TakeError::Taken | TakeError::Contended) => return Err(NotTaken::Taken),
+                Err(TakeError::Commit(CommitError::Unavailable { .. })) => return Err(NotTaken::Unavailable),
+                Err(TakeError::Commit(_) | TakeError::Read(_)) => return Err(NotTaken::Other),
+            }
+            let mut c = Commit::on(&mine);
+            c.put(&NAME, &(), &text.to_owned());
+            Ok((c, ()))
+        })
+        .await
+}
+
 /// The owner of a claim pauses before it names the text, longer than the grace. A rival takes over; the one who paused
 /// goes on, and must fail.
 async fn paused(bench: &Bench) {
@@ -252,12 +314,16 @@ pub async fn claim_binds_while_named(bench: Bench) {
     // Having left, the name is free at once.
     settle(store, 1, "two").await.unwrap();
     assert_eq!(owner("one").await, None);
-    while store.claim(&HANDLE, "one").leave(&1).await.is_err() {}
     settle(store, 2, "one").await.unwrap();
     assert_eq!(owner("one").await, Some(2));
     // To leave what belongs to another changes nothing.
     store.claim(&HANDLE, "one").leave(&1).await.unwrap();
     assert_eq!(settle(store, 3, "one").await, Err(NotTaken::Taken));
+    // Leaving does not give in to the first conflict.
+    take(&bench, "given up", &bench.view(4).await).await;
+    let overtaken = unsure(store, |nth, _| if nth == 0 { Fate::Overtaken } else { Fate::Told });
+    overtaken.claim(&HANDLE, "given up").leave(&4).await.unwrap();
+    settle(store, 5, "given up").await.unwrap();
     // Without leaving, a claim that its owner's row does not name binds for the grace alone.
     bench.set(2, |c| c.delete(&NAME, &())).await;
     assert_eq!(owner("one").await, None);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use store::{Commit, CommitError, Json, Version};
+use store::{Commit, CommitError, Json, ReadError, Version};
 use types::{Rng, SeededRng, Timestamp};
 
 use crate::bench::{Bench, COUNT, ITEM, LIST, OWED, THING, begin_and_leave, entry, rounds};
@@ -208,4 +208,25 @@ pub async fn read_your_commit(bench: Bench) {
         });
     }
     tasks.join_all().await;
+}
+
+/// Many who change one aggregate at once by the usual way all come through, each once.
+pub async fn crowd_comes_through(bench: Bench) {
+    const CROWD: u64 = 100;
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..CROWD {
+        let store = bench.store.clone();
+        crowd.spawn(async move {
+            let counted = store.update(THING.of(&1), |view| async move {
+                let before = view.get(&COUNT, &()).await?.map_or(0, |row| row.value.0);
+                let mut c = Commit::on(&view);
+                c.put(&COUNT, &(), &Json(before + 1));
+                Ok::<_, ReadError>((c, ()))
+            });
+            counted.await
+        });
+    }
+    let done = crowd.join_all().await;
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    assert_eq!(bench.count(1).await, Some(CROWD));
 }

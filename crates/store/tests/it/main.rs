@@ -11,6 +11,7 @@ mod limits;
 mod logs;
 mod outcomes;
 mod rows;
+mod unsure;
 
 macro_rules! contract {
     ($($module:ident: $($property:ident)*;)*) => {
@@ -31,11 +32,12 @@ macro_rules! contract {
 }
 
 contract! {
-    rows: order_of_rows absent_and_expired_are_one ephemeral_is_forgotten large_value;
+    rows: order_of_rows first_is_whole absent_and_expired_are_one ephemeral_is_forgotten large_value;
     commits: commit_all_or_nothing unchanged_sees_phantoms row_expectation_local versions_rise_never_repeat one_winner
-        read_your_commit;
+        read_your_commit crowd_comes_through;
     outcomes: conflict_changes_nothing unavailable_changes_nothing repeat_of_commit_id_is_done_once unknown_is_resolved
         mistakes_are_refused;
+    unsure: unknown_among_rivals;
     chain: effects_follow_chain late_put_stays_dead appends_follow_chain free_all_or_nothing larger_time_wins;
     logs: appends_of_one_commit_in_order no_skip ack_order ids_are_uuid1 double_has_same_key lost_is_told prev_is_true
         body_shared_once trimmed_is_not_lost backwards;

@@ -20,6 +20,24 @@ fn random_key(rng: &SeededRng) -> Key {
     (word, [0, 1, 255, 256, u16::MAX][rng.below(5) as usize])
 }
 
+/// Who wants the first rows gets them all, however short the pages are.
+pub async fn first_is_whole(bench: Bench) {
+    const ROWS: u64 = 60;
+    bench
+        .set(1, |c| {
+            for key in 0..ROWS {
+                c.effect_put(&LIST, &1, &key, &key.to_string());
+            }
+        })
+        .await;
+    let rows = bench.store.plain(&LIST, &1);
+    for most in (0..2 * ROWS).chain([1000, u64::MAX]) {
+        let found = rows.first(usize::try_from(most).unwrap()).await.unwrap();
+        let keys: Vec<u64> = found.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, (0..ROWS.min(most)).collect::<Vec<_>>());
+    }
+}
+
 pub async fn order_of_rows(bench: Bench) {
     let rng = SeededRng::new(1);
     let mut model: BTreeMap<Key, String> = BTreeMap::new();
