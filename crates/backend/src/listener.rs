@@ -104,8 +104,8 @@ impl Bound {
         }
     }
 
-    /// Accepts until `stop`, then lets open requests end.
-    pub async fn serve(self, router: Router, stop: CancellationToken) {
+    /// Accepts until `stop`; then lets open requests end, until `cut`.
+    pub async fn serve(self, router: Router, stop: CancellationToken, cut: CancellationToken) {
         let tracker = TaskTracker::new();
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
@@ -115,15 +115,18 @@ impl Bound {
             };
             match accepted {
                 Ok((client, place)) => {
-                    let (router, stop) = (router.clone(), stop.clone());
+                    let served = client.serve(router.clone(), stop.clone());
+                    let cut = cut.clone();
                     tracker.spawn(async move {
-                        client.serve(router, stop).await;
+                        cut.run_until_cancelled_owned(served).await;
                         drop(place);
                     });
                 }
                 Err(error) => pause(&error).await,
             }
         }
+        // Who comes now is refused and tries elsewhere, instead of waiting in the kernel's queue for nothing.
+        drop(self);
         tracker.close();
         tracker.wait().await;
     }

@@ -88,12 +88,17 @@ pub enum StartError {
 }
 
 /// A running node.
+///
+/// Dropped without [`stop`](Self::stop) it ends all the same, but without waiting for requests to be answered, and its
+/// store closes once the last of its tasks has ended.
 pub struct Node {
     domain: Domain,
     edge: SocketAddr,
     internal: Target,
     federation: Option<SocketAddr>,
     stop: CancellationToken,
+    /// Ends what went on after `stop`.
+    cut: CancellationToken,
     tasks: TaskTracker,
     store: Store,
 }
@@ -144,6 +149,7 @@ impl Node {
             internal: internal.target().clone(),
             federation: outside.as_ref().map(|o| o.address),
             stop: CancellationToken::new(),
+            cut: CancellationToken::new(),
             tasks: TaskTracker::new(),
             store,
         };
@@ -164,7 +170,7 @@ impl Node {
         surroundings: Surroundings,
     ) {
         for (listener, router) in [edge, internal] {
-            self.tasks.spawn(listener.serve(router, self.stop.clone()));
+            self.tasks.spawn(listener.serve(router, self.stop.clone(), self.cut.clone()));
         }
         if let Some(outside) = outside {
             let inbound = outside.federator.inbound([(Component::Brig, component)].into());
@@ -213,6 +219,13 @@ impl Node {
             tracing::warn!("requests were still open after {} s and are cut", DRAIN.as_secs());
         }
         self.store.close().await;
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.cut.cancel();
     }
 }
 

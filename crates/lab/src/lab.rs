@@ -60,26 +60,48 @@ impl Lab {
         for peer in &plan.peers {
             peers.push(invite(&root, &authority, &dns, plan.ttl, peer)?);
         }
+        let ready = ReadyFile { backends: Vec::new(), peers, dns: dns.address(), ca: root.join(init::file::CA) };
+        let mut lab = Self { dns, nodes: Vec::new(), ready, _folder: folder };
+        match lab.open(&root, &authority, &plan).await {
+            Ok(()) => Ok(lab),
+            Err(error) => {
+                lab.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts the backends and makes them known. If that fails, those that did start are there to be stopped.
+    async fn open(&mut self, root: &Path, authority: &Authority, plan: &Plan) -> Result<()> {
         let mut starting = tokio::task::JoinSet::new();
         for (index, backend) in plan.backends.iter().enumerate() {
-            let place = Place { root: root.clone(), ip: own_address(index), dns: dns.address() };
-            let config = prepare(&place, &authority, backend)?;
+            let place = Place { root: root.to_owned(), ip: own_address(index), dns: self.dns.address() };
+            let config = prepare(&place, authority, backend)?;
             let observer = Arc::clone(&plan.observer);
             starting.spawn(async move { (index, start(config, observer).await) });
         }
         let mut nodes: Vec<Option<Node>> = plan.backends.iter().map(|_| None).collect();
+        let mut failed = None;
         while let Some(started) = starting.join_next().await {
-            let (index, node) = started.context("a backend's start was interrupted")?;
-            nodes[index] = Some(node.with_context(|| format!("starting {}", plan.backends[index].domain))?);
+            match started.context("a backend's start was interrupted") {
+                Ok((index, Ok(node))) => nodes[index] = Some(node),
+                Ok((index, Err(error))) => {
+                    failed.get_or_insert(error.context(format!("starting {}", plan.backends[index].domain)));
+                }
+                Err(error) => {
+                    failed.get_or_insert(error);
+                }
+            }
         }
-        let nodes: Vec<Node> = nodes.into_iter().flatten().collect();
-        let mut backends = Vec::new();
-        for (node, backend) in nodes.iter().zip(&plan.backends) {
+        self.nodes = nodes.into_iter().flatten().collect();
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        for (node, backend) in self.nodes.iter().zip(&plan.backends) {
             allow(node, backend).await?;
-            backends.push(announce(&root, &dns, plan.ttl, node)?);
+            self.ready.backends.push(announce(root, &self.dns, plan.ttl, node)?);
         }
-        let ready = ReadyFile { backends, peers, dns: dns.address(), ca: root.join(init::file::CA) };
-        Ok(Self { dns, nodes, ready, _folder: folder })
+        Ok(())
     }
 
     /// Where everything is.
