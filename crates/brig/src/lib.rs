@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use federation_api::RpcInfo;
 use http::{Request, Response};
 use services::{Federation, FederationComponent, PolicySource};
 use store::Store;
@@ -97,7 +98,7 @@ impl Brig {
 
     /// What it answers to other backends.
     pub fn federation_component(&self) -> Arc<dyn FederationComponent> {
-        Arc::new(Component(routes::rpcs(self.clone())))
+        Arc::new(Component { rpcs: routes::rpcs(), brig: self.clone() })
     }
 
     /// Whom this backend federates with.
@@ -150,11 +151,19 @@ impl Brig {
     }
 }
 
-struct Component(RpcRoutes<Brig>);
+/// The RPCs that a brig answers.
+pub fn rpcs() -> Vec<RpcInfo> {
+    routes::rpcs().rpcs().copied().collect()
+}
+
+struct Component {
+    rpcs: RpcRoutes<Brig>,
+    brig: Brig,
+}
 
 #[async_trait]
 impl FederationComponent for Component {
     async fn handle(&self, request: Request<Bytes>) -> Response<services::Body> {
-        self.0.handle(request).await
+        self.rpcs.handle(&self.brig, request).await
     }
 }

@@ -1,6 +1,6 @@
 //! Calls from other backends, behind the federator (`federation.md` §1.1 hop D, §5.4).
 
-use std::{collections::BTreeMap, future::Future, marker::PhantomData, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, future::Future, marker::PhantomData, net::IpAddr};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -58,20 +58,19 @@ where
 /// The RPCs of a component with their handlers.
 pub struct RpcRoutes<S> {
     component: Component,
-    state: S,
-    routes: BTreeMap<&'static str, Vec<Route>>,
+    routes: BTreeMap<&'static str, Vec<Route<S>>>,
 }
 
 /// An RPC in one of its shapes.
-struct Route {
+struct Route<S> {
     info: RpcInfo,
-    run: Arc<dyn Run>,
+    run: Box<dyn Run<S>>,
 }
 
 impl<S: Clone + Send + Sync + 'static> RpcRoutes<S> {
-    /// None yet. Handlers get clones of `state`.
-    pub fn new(component: Component, state: S) -> Self {
-        Self { component, state, routes: BTreeMap::new() }
+    /// None yet.
+    pub fn new(component: Component) -> Self {
+        Self { component, routes: BTreeMap::new() }
     }
 
     /// Answers that RPC with that handler: `.serve::<SearchUsers, _>(search)`.
@@ -86,8 +85,8 @@ impl<S: Clone + Send + Sync + 'static> RpcRoutes<S> {
         let taken = |version| routes.iter().any(|route| route.info.versions.contains(version));
         let twice = |version| R::VERSIONS.contains(version) && taken(version);
         assert!(!SUPPORTED.into_iter().any(twice), "{} is answered twice", R::NAME);
-        let run = Bound { state: self.state.clone(), handler, rpc: PhantomData::<fn() -> R> };
-        routes.push(Route { info: R::INFO, run: Arc::new(run) });
+        let run = Bound { handler, rpc: PhantomData::<fn() -> R> };
+        routes.push(Route { info: R::INFO, run: Box::new(run) });
         self
     }
 
@@ -96,9 +95,9 @@ impl<S: Clone + Send + Sync + 'static> RpcRoutes<S> {
         self.routes.values().flatten().map(|route| &route.info)
     }
 
-    /// Answers one call, `POST /federation/{rpc}`, with the headers that the federator wrote. Never fails: an error is
-    /// an answer too.
-    pub async fn handle(&self, request: Request<Bytes>) -> Response<Body> {
+    /// Answers one call, `POST /federation/{rpc}`, with the headers that the federator wrote; the handler gets a clone
+    /// of `state`. Never fails: an error is an answer too.
+    pub async fn handle(&self, state: &S, request: Request<Bytes>) -> Response<Body> {
         let name = request.uri().path().strip_prefix("/federation/").unwrap_or_default();
         let Some(routes) = self.routes.get(name) else { return self.no_endpoint() };
         if request.method() != Method::POST {
@@ -112,7 +111,7 @@ impl<S: Clone + Send + Sync + 'static> RpcRoutes<S> {
         let route = version.and_then(|version| routes.iter().find(|route| route.info.versions.contains(version)));
         let Some(Route { info, run }) = route else { return respond::empty(StatusCode::NOT_FOUND) };
         let span = tracing::info_span!("rpc", request = %call.request_id, rpc = info.name, origin = %call.origin);
-        panics::caught(info.name, run.run(call, request.into_body())).instrument(span).await
+        panics::caught(info.name, run.run(state.clone(), call, request.into_body())).instrument(span).await
     }
 
     fn no_endpoint(&self) -> Response<Body> {
@@ -158,24 +157,23 @@ fn version(text: Option<&str>) -> Option<ApiVersion> {
 }
 
 /// A handler with its RPC's and its own type forgotten.
-trait Run: Send + Sync {
-    fn run(&self, call: Call, body: Bytes) -> Answering;
+trait Run<S>: Send + Sync {
+    fn run(&self, state: S, call: Call, body: Bytes) -> Answering;
 }
 
-struct Bound<S, R, H> {
-    state: S,
+struct Bound<R, H> {
     handler: H,
     rpc: PhantomData<fn() -> R>,
 }
 
-impl<S, R, H> Run for Bound<S, R, H>
+impl<S, R, H> Run<S> for Bound<R, H>
 where
     S: Clone + Send + Sync + 'static,
     R: Rpc,
     H: RpcHandler<S, R>,
 {
-    fn run(&self, call: Call, body: Bytes) -> Answering {
-        let (state, handler) = (self.state.clone(), self.handler.clone());
+    fn run(&self, state: S, call: Call, body: Bytes) -> Answering {
+        let handler = self.handler.clone();
         Box::pin(async move {
             let Call { origin, version, request_id, origin_ip } = call;
             let body = match parse_json(&body) {

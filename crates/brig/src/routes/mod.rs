@@ -40,10 +40,10 @@ pub(crate) fn served(brig: Brig) -> Served {
 }
 
 /// The RPCs for other backends.
-pub(crate) fn rpcs(brig: Brig) -> RpcRoutes<Brig> {
+pub(crate) fn rpcs() -> RpcRoutes<Brig> {
     use federation_api::brig as rpc;
 
-    RpcRoutes::new(federation_api::Component::Brig, brig)
+    RpcRoutes::new(federation_api::Component::Brig)
         .serve::<rpc::ApiVersion, _>(federation::api_version)
         .serve::<rpc::GetUserByHandle, _>(federation::get_user_by_handle)
         .serve::<rpc::GetUsersByIds, _>(federation::get_users_by_ids)

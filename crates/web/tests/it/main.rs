@@ -1,7 +1,6 @@
 //! The HTTP kit from outside: real declarations with toy handlers behind them.
 #![allow(clippy::unwrap_used)]
 
-mod coverage;
 mod openapi;
 mod requests;
 mod routing;

@@ -32,7 +32,7 @@ async fn by_handle(_: (), call: RpcRequest<GetUserByHandle>) -> Result<Option<Us
 }
 
 async fn call(name: &str, headers: &[(&str, &str)], body: &str) -> Got {
-    let routes = RpcRoutes::new(Component::Brig, ())
+    let routes = RpcRoutes::new(Component::Brig)
         .serve::<GetApiVersion, _>(versions)
         .serve::<GetUserByHandle, _>(by_handle)
         .serve::<SearchUsers, _>(search);
@@ -40,7 +40,8 @@ async fn call(name: &str, headers: &[(&str, &str)], body: &str) -> Got {
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let answer: Response<Body> = routes.handle(request.body(Bytes::copy_from_slice(body.as_bytes())).unwrap()).await;
+    let request = request.body(Bytes::copy_from_slice(body.as_bytes())).unwrap();
+    let answer: Response<Body> = routes.handle(&(), request).await;
     Got::from(answer).await
 }
 
@@ -79,9 +80,9 @@ async fn versions_that_are_not_ours_are_404_and_unreadable_ones_are_0() {
 #[tokio::test]
 async fn unknown_rpcs_are_404_in_each_components_way() {
     call("no-such-rpc", &[ORIGIN], "[]").await.assert_empty(404);
-    let galley = RpcRoutes::new(Component::Galley, ());
+    let galley = RpcRoutes::<()>::new(Component::Galley);
     let request = Request::post("/federation/no-such-rpc").body(Bytes::new()).unwrap();
-    assert_eq!(Got::from(galley.handle(request).await).await.error(), (404, "no-endpoint".to_owned()));
+    assert_eq!(Got::from(galley.handle(&(), request).await).await.error(), (404, "no-endpoint".to_owned()));
 }
 
 #[tokio::test]

@@ -1,6 +1,4 @@
-//! The life of a node, as its process and its clients see it.
-
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking, its helpers too")]
+//! How a node ends.
 
 use std::{
     io,
