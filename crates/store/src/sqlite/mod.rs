@@ -79,9 +79,9 @@ impl Sqlite {
     }
 
     fn in_folder(folder: &Path, options: &Options, feed: Feed) -> Result<Self, OpenError> {
-        let lock = FolderLock::take(folder)?;
-        let failed = |error| refusal(Refusal::Sqlite(error), folder, options);
         let file = folder.join(FILE);
+        let lock = FolderLock::take(folder, &file)?;
+        let failed = |error| refusal(Refusal::Sqlite(error), folder, options);
         let mut conn = writing(&file).map_err(failed)?;
         let meta =
             schema::prepare(&mut conn, &options.domain, &*options.rng).map_err(|why| refusal(why, folder, options))?;

@@ -49,6 +49,31 @@ async fn second_process_is_refused() {
     assert_eq!(again.peek(THING.of(&1)).get(&COUNT, &()).await.unwrap().unwrap().value.0, 1);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn what_it_makes_is_for_its_owner_alone() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    let outer = tempfile::tempdir().unwrap();
+    let open_to_all = outer.path().join("there before");
+    fs::create_dir(&open_to_all).unwrap();
+    fs::set_permissions(&open_to_all, fs::Permissions::from_mode(0o755)).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for folder in [open_to_all, outer.path().join("made")] {
+        let store = open(&folder, domain()).unwrap();
+        let mut commit = Commit::at(THING.of(&1));
+        commit.put(&COUNT, &(), &Json(1));
+        store.commit(commit).await.unwrap();
+        let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(files.iter().any(|file| file.to_string_lossy().ends_with("-wal")), "{files:?}");
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "{}", file.display());
+        }
+        store.close().await;
+    }
+    assert_eq!(mode(&outer.path().join("made")), 0o700);
+}
+
 #[tokio::test]
 async fn refuses_other_domain() {
     let bench = Bench::new(Kind::File);
