@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use types::Timestamp;
 use webpki::{EndEntityCert, Error, KeyUsage};
 
-use crate::{Certificate, Purposes, Roots, provider};
+use crate::{Certificate, Purposes, Roots, printable::Printable, provider};
 
 /// The largest number of certificates that a peer may send. Where all issuers have the same name, trying every path costs
 /// the factorial of their number, so that more would let a stranger cause more work than a handshake is.
@@ -70,7 +70,7 @@ pub enum ChainError {
         not_before: Timestamp,
     },
     /// Anything else that X.509 forbids.
-    #[error("the certificate chain is not acceptable: {0}")]
+    #[error("the certificate chain is not acceptable: {}", Printable(.0))]
     Other(String),
     /// The leaf signed itself and is not listed as trusted.
     #[error("the certificate is self-signed and not trusted")]
@@ -90,13 +90,16 @@ pub enum ChainError {
     #[error("the certificate has no subject alternative name, which an issuer restricted to certain names demands")]
     Unconstrained,
     /// No path leads to a trusted root.
-    #[error("the certificate's issuer ({issuer}) is not trusted, or an intermediate certificate was not sent along")]
+    #[error(
+        "the certificate's issuer ({}) is not trusted, or an intermediate certificate was not sent along",
+        Printable(.issuer)
+    )]
     UnknownIssuer {
-        /// The issuer that the leaf names.
+        /// The issuer that the leaf names, as it was written.
         issuer: String,
     },
     /// The bytes are no certificate.
-    #[error("the certificate cannot be read: {0}")]
+    #[error("the certificate cannot be read: {}", Printable(.0))]
     Unparsable(String),
 }
 

@@ -18,6 +18,7 @@ mod identity;
 pub mod issue;
 pub mod names;
 mod pem;
+mod printable;
 mod reload;
 mod roots;
 mod verifier;

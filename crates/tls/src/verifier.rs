@@ -14,7 +14,9 @@ use types::Timestamp;
 use crate::{
     Roots,
     chain::{self, ChainError, Purpose},
-    names, provider,
+    names,
+    printable::{Printable, list},
+    provider,
 };
 
 /// Completes the handshake with any client: one that shows no certificate, or any certificate whose key it really
@@ -95,7 +97,7 @@ pub enum ServerRefusal {
     NameMismatch {
         /// The name that was called.
         target: String,
-        /// The dNSNames of the certificate.
+        /// The dNSNames of the certificate, as written.
         presented: Vec<String>,
     },
     /// Its certificate has no dNSName; the common name does not count outward.
@@ -107,7 +109,7 @@ pub enum ServerRefusal {
         target: String,
     },
     /// The server was called by something else than a name.
-    #[error("a server is called by its DNS name, not by {0}")]
+    #[error("a server is called by its DNS name, not by {}", Printable(.0))]
     NotAName(String),
 }
 
@@ -116,16 +118,6 @@ impl fmt::Debug for ServerRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-fn list(names: &[String]) -> String {
-    const SHOWN: usize = 10;
-    let more = names.len().saturating_sub(SHOWN);
-    let mut text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
 }
 
 /// Believes a server whose chain leads to one of the roots and whose dNSNames cover the name that was called

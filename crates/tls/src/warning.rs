@@ -4,7 +4,7 @@ use std::fmt;
 
 use types::{Domain, Timestamp};
 
-use crate::{Contexts, Role};
+use crate::{Contexts, Role, printable::list};
 
 /// Something about the own certificates that other backends will stumble over. Federation starts all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl fmt::Display for Warning {
                 "the {} certificate was issued for {}, not for the infrastructure domain {infra}; other backends \
                  will refuse it",
                 role_name(*role),
-                if names.is_empty() { "no name".to_owned() } else { names.join(", ") }
+                if names.is_empty() { "no name".to_owned() } else { list(names) }
             ),
             Self::Purpose { role, lacks } => write!(
                 f,

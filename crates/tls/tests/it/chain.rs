@@ -159,6 +159,37 @@ fn strangers() {
     assert!(matches!(inward(&[CertificateDer::from(vec![1, 2, 3])], &trusted, 2), Err(ChainError::Unparsable(_))));
 }
 
+/// Lines and sequences that a stranger would like to see in our log.
+const FORGERY: &str = "\n2026-01-01T00:00:00Z  INFO forged\r\u{1b}[31m\u{2028}\u{202e}";
+
+fn is_one_line(text: &str) -> bool {
+    !text.chars().any(|char| char.is_control() || ['\u{2028}', '\u{2029}', '\u{202e}'].contains(&char))
+}
+
+#[test]
+fn names_of_strangers_become_one_short_line() {
+    let trusted = roots(&[&root("root")]);
+    for name in [format!("other{FORGERY}"), "x".repeat(20_000), "\n".repeat(20_000)] {
+        let issued = root(&name).issue(&leaf("a.example")).unwrap();
+        let error = inward(issued.chain(), &trusted, 2).unwrap_err();
+        assert!(matches!(&error, ChainError::UnknownIssuer { issuer } if issuer.contains(&name)), "as it was written");
+        let told = error.to_string();
+        assert!(is_one_line(&told), "{told:?}");
+        assert!(told.len() < 2_000, "{} bytes", told.len());
+    }
+    let ca = root("root");
+    let verifier = ServerVerifier::new(std::sync::Arc::new(roots(&[&ca])));
+    // In a dNSName there is ASCII only.
+    let forged = format!("b.example{}", FORGERY.replace(['\u{2028}', '\u{202e}'], ""));
+    let request =
+        LeafRequest { dns_names: vec![forged, "y".repeat(20_000), "c.example".into()], ..leaf("unused.example") };
+    let refusal = verifier.judge(ca.issue(&request).unwrap().chain(), "a.example", now()).unwrap_err();
+    for told in [refusal.to_string(), format!("{refusal:?}")] {
+        assert!(is_one_line(&told) && told.len() < 2_000, "{told:?}");
+        assert!(told.contains("b.example\\n2026") && told.contains("c.example"), "{told}");
+    }
+}
+
 /// A leaf issued by another leaf that the CA issued to us.
 fn fake_intermediate(ca: &Authority) -> Vec<CertificateDer<'static>> {
     let named = LeafRequest { common_name: Some("mallory".into()), ..leaf("mallory.example") };
