@@ -28,6 +28,8 @@ pub struct Certificate {
     pub not_after: Timestamp,
     /// The extended key usage; `None` where the extension is absent, which allows everything.
     pub purposes: Option<Purposes>,
+    /// The key usage; `None` where the extension is absent, which allows everything.
+    pub key_usages: Option<KeyUsages>,
     /// Whether subject and issuer are the same name.
     pub self_issued: bool,
     /// Whether the basic constraints say that it is a CA.
@@ -45,6 +47,19 @@ pub struct Purposes {
     pub client_auth: bool,
     /// id-kp-serverAuth.
     pub server_auth: bool,
+}
+
+/// The key usages that matter here (RFC 5280 §4.2.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyUsages {
+    /// digitalSignature: the key signs handshakes.
+    pub digital_signature: bool,
+    /// keyAgreement.
+    pub key_agreement: bool,
+    /// keyCertSign: the key signs certificates.
+    pub key_cert_sign: bool,
+    /// keyEncipherment.
+    pub key_encipherment: bool,
 }
 
 /// The kind of a public key.
@@ -94,6 +109,12 @@ impl Certificate {
             .extended_key_usage()
             .map_err(error)?
             .map(|usage| Purposes { client_auth: usage.value.client_auth, server_auth: usage.value.server_auth });
+        let key_usages = x509.key_usage().map_err(error)?.map(|usage| KeyUsages {
+            digital_signature: usage.value.digital_signature(),
+            key_agreement: usage.value.key_agreement(),
+            key_cert_sign: usage.value.key_cert_sign(),
+            key_encipherment: usage.value.key_encipherment(),
+        });
         Ok(Self {
             dns_names: dns_names(&x509)?,
             common_name: x509.subject().iter_common_name().find_map(|name| name.as_str().ok()).map(str::to_owned),
@@ -102,6 +123,7 @@ impl Certificate {
             not_before: Timestamp::from_seconds(x509.validity().not_before.timestamp()),
             not_after: Timestamp::from_seconds(x509.validity().not_after.timestamp()),
             purposes,
+            key_usages,
             self_issued: x509.subject().as_raw() == x509.issuer().as_raw(),
             is_ca: x509.basic_constraints().map_err(error)?.is_some_and(|constraints| constraints.value.ca),
             constrains_names: x509

@@ -1,7 +1,8 @@
 //! The judgement on a certificate chain.
 //!
-//! The rules are those of OpenSSL as wire-server's ingress applies them, with one exception that is stricter: a common
-//! name does not get around a CA's name constraints ([`ChainError::Unconstrained`]).
+//! The rules are those of OpenSSL as wire-server's ingress applies them, key usages included, with these exceptions: a
+//! common name does not get around a CA's name constraints ([`ChainError::Unconstrained`]), a peer sends at most
+//! [`MAX_PRESENTED`] certificates, and of a listed root only name, key and name constraints count ([`Roots`]).
 
 use std::cell::Cell;
 
@@ -9,7 +10,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use types::Timestamp;
 use webpki::{EndEntityCert, Error, KeyUsage};
 
-use crate::{Certificate, Purposes, Roots, printable::Printable, provider};
+use crate::{Certificate, KeyUsages, Purposes, Roots, printable::Printable, provider};
 
 /// The largest number of certificates that a peer may send. Where all issuers have the same name, trying every path costs
 /// the factorial of their number, so that more would let a stranger cause more work than a handshake is.
@@ -51,9 +52,15 @@ pub enum ChainError {
     /// An issuer is out of date, or not yet valid.
     #[error("a certificate authority in the certificate chain has expired or is not yet valid")]
     IssuerOutOfDate,
+    /// The key usage is there and has nothing in it that a handshake in this role needs (RFC 5280 §4.2.1.3).
+    #[error("the certificate's key usage lacks {}", .0.key_usages())]
+    LacksKeyUsage(Purpose),
     /// The extended key usage is there and has other things in it.
     #[error("the certificate's extended key usage lacks {}", .0.usage())]
     LacksPurpose(Purpose),
+    /// An issuer has a key usage, and signing certificates is none of it (RFC 5280 §4.2.1.3).
+    #[error("the key usage of a certificate authority in the certificate chain lacks keyCertSign")]
+    IssuerLacksKeyUsage,
     /// An issuer may not issue for this purpose.
     #[error("a certificate authority in the certificate chain may not issue certificates for {}", .0.usage())]
     IssuerLacksPurpose(Purpose),
@@ -112,7 +119,21 @@ impl Purpose {
         }
     }
 
-    fn key_usage(self) -> KeyUsage {
+    /// The key usages of which one is needed.
+    fn key_usages(self) -> &'static str {
+        match self {
+            Self::ClientAuth => "digitalSignature (or keyAgreement)",
+            Self::ServerAuth => "digitalSignature (or keyAgreement or keyEncipherment)",
+        }
+    }
+
+    fn allowed_by(self, usages: Option<KeyUsages>) -> bool {
+        usages.is_none_or(|usages| {
+            usages.digital_signature || usages.key_agreement || (self == Self::ServerAuth && usages.key_encipherment)
+        })
+    }
+
+    fn extended_usage(self) -> KeyUsage {
         match self {
             Self::ClientAuth => KeyUsage::client_auth(),
             Self::ServerAuth => KeyUsage::server_auth(),
@@ -154,6 +175,9 @@ pub fn verify(
     if now.seconds() > leaf.not_after.seconds() {
         return Err(ChainError::Expired { not_after: leaf.not_after });
     }
+    if !purpose.allowed_by(leaf.key_usages) {
+        return Err(ChainError::LacksKeyUsage(purpose));
+    }
     if leaf.self_issued && roots.contains(end) {
         return if purpose.is_among(leaf.purposes) {
             Ok(Verified { leaf, signatures: 0 })
@@ -176,7 +200,13 @@ fn path(
     let by_common_name = purpose == Purpose::ClientAuth && leaf.dns_names.is_empty();
     let needed: Cell<Option<usize>> = Cell::new(None);
     let unconstrained = Cell::new(false);
+    let unsigning = Cell::new(false);
     let acceptable = |path: &webpki::VerifiedPath<'_>| {
+        let issuers = path.intermediate_certificates().map(|issuer| Certificate::parse(&issuer.der()));
+        if issuers.flatten().any(|issuer| issuer.key_usages.is_some_and(|usages| !usages.key_cert_sign)) {
+            unsigning.set(true);
+            return Err(Error::UnknownIssuer);
+        }
         let constrains = |der: CertificateDer<'_>| Certificate::parse(&der).is_ok_and(|ca| ca.constrains_names);
         if by_common_name
             && (path.anchor().name_constraints.is_some()
@@ -197,13 +227,14 @@ fn path(
         roots.anchors(),
         intermediates,
         UnixTime::since_unix_epoch(seconds),
-        purpose.key_usage(),
+        purpose.extended_usage(),
         None,
         Some(&acceptable),
     );
     match (verified, needed.get(), depth) {
         (Ok(path), ..) => Ok(path.intermediate_certificates().count() + 1),
         (Err(_), Some(needed), Some(allowed)) => Err(ChainError::TooDeep { needed, allowed }),
+        (Err(_), ..) if unsigning.get() => Err(ChainError::IssuerLacksKeyUsage),
         (Err(_), ..) if unconstrained.get() => Err(ChainError::Unconstrained),
         (Err(error), ..) => Err(refusal(error, purpose, leaf)),
     }

@@ -24,7 +24,7 @@ mod roots;
 mod verifier;
 mod warning;
 
-pub use certificate::{Certificate, CertificateError, KeyKind, Purposes};
+pub use certificate::{Certificate, CertificateError, KeyKind, KeyUsages, Purposes};
 pub use config::{acceptor, connector, provider};
 pub use contexts::{Contexts, ContextsHandle};
 pub use error::{Problem, TlsError};

@@ -58,14 +58,94 @@ fn a_shorter_path_is_found_where_there_is_one() {
     assert_eq!(inward(&chain, &trusted, 1).unwrap_err(), ChainError::TooDeep { needed: 2, allowed: 1 });
 }
 
+/// A leaf under a CA of its own under `root`, as a given pair of key usages makes them.
+fn with_key_usages(
+    root: &Authority,
+    authority: &[rcgen::KeyUsagePurpose],
+    leaf: &[rcgen::KeyUsagePurpose],
+) -> Vec<CertificateDer<'static>> {
+    let key = || rcgen::KeyPair::generate().unwrap();
+    let root_key = rcgen::KeyPair::from_pem(&root.key_pem()).unwrap();
+    let root = rcgen::Issuer::from_ca_cert_der(root.certificate(), root_key).unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "an intermediate");
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.key_usages = authority.to_vec();
+    let authority_key = key();
+    let authority = params.signed_by(&authority_key, &root).unwrap().der().clone();
+    let issuer = rcgen::Issuer::new(params, authority_key);
+    let mut params = rcgen::CertificateParams::new(["a.example".to_owned()]).unwrap();
+    params.key_usages = leaf.to_vec();
+    vec![params.signed_by(&key(), &issuer).unwrap().der().clone(), authority]
+}
+
+#[test]
+fn key_usages() {
+    use rcgen::KeyUsagePurpose::{
+        ContentCommitment, CrlSign, DigitalSignature, KeyAgreement, KeyCertSign, KeyEncipherment,
+    };
+    let ca = root("root");
+    let trusted = roots(&[&ca]);
+    let lacks = |purpose| Some(ChainError::LacksKeyUsage(purpose));
+    for (leaf, client, server) in [
+        (&[][..], None, None),
+        (&[DigitalSignature], None, None),
+        (&[KeyAgreement], None, None),
+        (&[KeyEncipherment], lacks(Purpose::ClientAuth), None),
+        (&[ContentCommitment], lacks(Purpose::ClientAuth), lacks(Purpose::ServerAuth)),
+    ] {
+        let chain = with_key_usages(&ca, &[KeyCertSign], leaf);
+        assert_eq!(inward(&chain, &trusted, 2).err(), client, "{leaf:?}");
+        assert_eq!(outward(&chain, &trusted).err(), server, "{leaf:?}");
+    }
+    for (authority, refused) in [
+        (&[][..], None),
+        (&[KeyCertSign, CrlSign], None),
+        (&[CrlSign], Some(ChainError::IssuerLacksKeyUsage)),
+        (&[DigitalSignature], Some(ChainError::IssuerLacksKeyUsage)),
+    ] {
+        let chain = with_key_usages(&ca, authority, &[DigitalSignature]);
+        assert_eq!(inward(&chain, &trusted, 2).err(), refused, "{authority:?}");
+        assert_eq!(outward(&chain, &trusted).err(), refused, "{authority:?}");
+    }
+    let told = ChainError::LacksKeyUsage(Purpose::ClientAuth).to_string();
+    assert!(told.contains("digitalSignature"), "{told}");
+    assert!(ChainError::IssuerLacksKeyUsage.to_string().contains("keyCertSign"));
+}
+
+#[test]
+fn another_path_is_tried_where_an_issuer_may_not_sign() {
+    use rcgen::KeyUsagePurpose::{CrlSign, DigitalSignature};
+    let ca = root("root");
+    let near = under(&ca, "near");
+    let mut chain = chain_of(&near.issue(&leaf("a.example")).unwrap());
+    let good = chain.pop().unwrap();
+    let bad = signed_again_for(&near, "near", &ca, &[CrlSign, DigitalSignature]);
+    for pair in [[bad.clone(), good.clone()], [good, bad]] {
+        let chain = [&chain[..], &pair].concat();
+        assert_eq!(inward(&chain, &roots(&[&ca]), 2).unwrap().signatures, 2);
+    }
+}
+
 /// Another certificate for the same CA.
 fn signed_again(authority: &Authority, name: &str, by: &Authority) -> CertificateDer<'static> {
+    signed_again_for(authority, name, by, &[])
+}
+
+/// The same with these key usages.
+fn signed_again_for(
+    authority: &Authority,
+    name: &str,
+    by: &Authority,
+    key_usages: &[rcgen::KeyUsagePurpose],
+) -> CertificateDer<'static> {
     let key = |of: &Authority| rcgen::KeyPair::from_pem(&of.key_pem()).unwrap();
     let issuer = rcgen::Issuer::from_ca_cert_der(by.certificate(), key(by)).unwrap();
     let mut params = rcgen::CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(rcgen::DnType::CommonName, name);
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.key_usages = key_usages.to_vec();
     params.signed_by(&key(authority), &issuer).unwrap().der().clone()
 }
 
