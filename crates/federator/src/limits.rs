@@ -1,4 +1,5 @@
-//! Every limit of federation, named once. The defaults are the documented ones; each can be configured.
+//! Every limit of federation, named once. The defaults are the documented ones (`docs/limits.md`); the program that runs
+//! a node may change each.
 
 use std::time::Duration;
 
@@ -61,11 +62,13 @@ impl Default for DnsLimits {
 pub struct OutboundLimits {
     /// TCP connect to one address; beyond it 521 `federation-connection-refused`.
     pub connect: Duration,
-    /// TCP connect to all targets of a remote together; beyond it 521 `federation-connection-refused`.
+    /// Looking up the addresses of all targets of a remote and TCP connect to them, together; beyond it 521
+    /// `federation-connection-refused`, or 400 `discovery-failure` where it ended a look-up. It stands still during
+    /// handshakes.
     pub connect_all: Duration,
     /// How long one address has the lead before the next one is tried beside it (RFC 8305 §5).
     pub connect_stagger: Duration,
-    /// TLS handshake; beyond it 525 `federation-tls-error`.
+    /// TLS handshake with one target; beyond it 525 `federation-tls-error`.
     pub handshake: Duration,
     /// From the request to the head of the answer; beyond it 533 `federation-http2-error`.
     pub answer_head: Duration,
@@ -258,5 +261,21 @@ pub struct InboundLimits {
 impl Default for InboundLimits {
     fn default() -> Self {
         Self { component: Duration::from_secs(10), request_id_bytes: 128 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those that `docs/limits.md` promises.
+    #[test]
+    fn the_documented_deadlines_of_calls_to_remotes() {
+        let (limits, dns) = (OutboundLimits::default(), DnsLimits::default());
+        let seconds = |times: &[Duration]| times.iter().map(Duration::as_secs_f64).collect::<Vec<_>>();
+        assert_eq!(seconds(&[limits.connect, limits.connect_all, limits.handshake]), [5.0, 10.0, 5.0]);
+        assert_eq!(seconds(&[limits.answer_head, limits.answer_idle]), [10.0, 30.0]);
+        assert_eq!((limits.waiting_calls, limits.error_body), (1024, 1024 * 1024));
+        assert_eq!((dns.tries, seconds(&[dns.try_timeout, dns.negative_ttl])), (3, vec![3.0, 60.0]));
     }
 }

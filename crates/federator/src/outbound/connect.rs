@@ -11,7 +11,7 @@ use rustls_pki_types::{DnsName, ServerName};
 use services::OutboundError;
 use tokio::{
     net::TcpStream,
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -56,8 +56,10 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    /// Opens a connection and puts it into the pool. Tries the targets until one stands; TCP has [`OutboundLimits::connect_all`] for all of them, counted from the
-    /// first; the handshake has its own time with each.
+    /// Opens a connection and puts it into the pool. Tries the targets until one stands. Looking up their addresses and
+    /// TCP have [`OutboundLimits::connect_all`] for all of them together; that time stands still during the handshakes,
+    /// each of which has its own. So the whole takes no longer than that time and a handshake's for each of
+    /// [`OutboundLimits::targets_tried`].
     pub(super) async fn open(self) -> Opened {
         // Between a caller's look into the pool and this work another may have come to its end.
         let pool = self.pool.upgrade();
@@ -75,13 +77,13 @@ impl Opening {
     async fn try_targets(&self) -> Opened {
         let mut failed = Vec::new();
         let mut last = OutboundError::ConnectionRefused("there is no target".to_owned());
-        let mut until = None;
+        let mut left = self.limits.connect_all;
         for target in self.targets.iter().take(self.limits.targets_tried) {
-            if until.is_some_and(|until| Instant::now() >= until) {
+            if left.is_zero() {
                 break;
             }
             let started = Instant::now();
-            match self.try_target(target, &mut until).await {
+            match self.try_target(target, &mut left).await {
                 Ok(link) => return Opened { link: Ok(link), failed: failed.into(), fresh: true },
                 Err(error) => {
                     tracing::debug!(target = target.authority(), %error, "no connection to a remote's target");
@@ -93,25 +95,25 @@ impl Opening {
         Opened { link: Err(last), failed: failed.into(), fresh: false }
     }
 
-    async fn try_target(&self, target: &Target, until: &mut Option<Instant>) -> Result<Arc<Link>, OutboundError> {
-        let (tcp, address) = self.tcp(target, until).await?;
+    /// Takes what it needs from the time that is left for all.
+    async fn try_target(&self, target: &Target, left: &mut Duration) -> Result<Arc<Link>, OutboundError> {
+        let started = Instant::now();
+        let connected = self.tcp(target, started + *left).await;
+        *left = left.saturating_sub(started.elapsed());
+        let (tcp, address) = connected?;
         let stream = self.handshake(target, tcp).await?;
         let origin = self.origin(target, address, &stream);
         Link::begin(origin, stream, &self.limits, Weak::clone(&self.pool)).await
     }
 
-    async fn tcp(
-        &self,
-        target: &Target,
-        until: &mut Option<Instant>,
-    ) -> Result<(TcpStream, SocketAddr), OutboundError> {
-        let looked_up = self.discovery.addresses(&target.host).await;
-        let addresses = looked_up.map_err(|error| match error {
+    async fn tcp(&self, target: &Target, until: Instant) -> Result<(TcpStream, SocketAddr), OutboundError> {
+        let looked_up = timeout_at(until, self.discovery.addresses(&target.host)).await;
+        let too_late = |_| Err(DiscoveryError::Failure(format!("looking up {}: timed out", target.host)));
+        let addresses = looked_up.unwrap_or_else(too_late).map_err(|error| match error {
             DiscoveryError::NoService(text) => OutboundError::ConnectionRefused(text),
             DiscoveryError::Failure(text) => OutboundError::DiscoveryFailure(text),
         })?;
         let addresses: Vec<SocketAddr> = addresses.into_iter().map(|ip| SocketAddr::new(ip, target.port)).collect();
-        let until = *until.get_or_insert_with(|| Instant::now() + self.limits.connect_all);
         let pace = Pace { each: self.limits.connect, stagger: self.limits.connect_stagger, until };
         let connected = race::connect(&addresses, pace).await;
         connected.map_err(|text| OutboundError::ConnectionRefused(format!("{}: {text}", target.authority())))

@@ -28,7 +28,7 @@ use crate::support::{
     Backend, PATIENCE, Setup, authority, call, contexts,
     dns::{Say, service},
     domain,
-    peer::{Peer, always, handler, mute, refusing, silent, whole},
+    peer::{Peer, always, black_hole, handler, mute, refusing, silent, whole},
     quick_dns, soon, validity,
 };
 
@@ -339,22 +339,93 @@ async fn of_a_hundred_targets_only_some_are_tried() {
     assert_eq!(hosts.iter().filter(|host| backend.dns.asked(host, RecordType::A) > 0).count(), 16);
 }
 
+/// Sixteen targets at that port, each at a host of its own; the hosts.
+fn publish_sixteen(backend: &Backend, port: u16) -> Vec<String> {
+    let hosts: Vec<String> = (0..16).map(|n| format!("host-{n}.b.example.")).collect();
+    let targets: Vec<_> = hosts.iter().enumerate().map(|(n, host)| (n as u16, 0, port, host.as_str())).collect();
+    backend.dns.publish("b.example", 60, &targets);
+    hosts
+}
+
+#[tokio::test]
+async fn an_address_that_says_nothing_is_521_after_its_limit() {
+    let limits = OutboundLimits { connect: Duration::from_millis(300), ..OutboundLimits::default() };
+    let bench = Bench::with(limits, ok()).await;
+    let (port, _sockets) = black_hole();
+    bench.backend.dns.publish("b.example", 60, &[(0, 0, port, TARGET)]);
+    let started = Instant::now();
+    assert_eq!(bench.failure().await, (521, "federation-connection-refused"));
+    let took = started.elapsed();
+    assert!((Duration::from_millis(300)..Duration::from_millis(2_000)).contains(&took), "{took:?}");
+}
+
 #[tokio::test]
 async fn all_targets_together_have_one_deadline() {
+    let limits = OutboundLimits {
+        connect: Duration::from_millis(400),
+        connect_all: Duration::from_millis(1_000),
+        ..OutboundLimits::default()
+    };
+    let backend = backend(limits).await;
+    let (port, _sockets) = black_hole();
+    let hosts = publish_sixteen(&backend, port);
+    let started = Instant::now();
+    let error = soon(backend.federator.outbound().send(call("b.example"))).await.unwrap_err();
+    assert_eq!(told(&error), (521, "federation-connection-refused"));
+    let took = started.elapsed();
+    assert!((Duration::from_millis(1_000)..Duration::from_millis(3_000)).contains(&took), "{took:?}");
+    assert_eq!(hosts.iter().filter(|host| backend.dns.asked(host, RecordType::A) > 0).count(), 3);
+}
+
+/// Looking up the targets' addresses takes its time from the same deadline, and calls that it ends count.
+#[tokio::test]
+async fn targets_whose_addresses_are_not_to_be_had_have_one_deadline_too_and_open_the_breaker() {
+    let outbound = OutboundLimits {
+        connect_all: Duration::from_millis(500),
+        breaker: BreakerLimits { failures: 2, ..BreakerLimits::default() },
+        ..OutboundLimits::default()
+    };
+    let dns = DnsLimits { try_timeout: Duration::from_millis(300), ..DnsLimits::default() };
+    let limits = Limits { dns, outbound, ..Limits::default() };
+    let backend = Backend::with(Setup { limits, ..Setup::default() }).await;
+    let (port, _socket) = refusing();
+    let hosts = publish_sixteen(&backend, port);
+    for (host, kind) in hosts.iter().flat_map(|host| [(host, RecordType::A), (host, RecordType::AAAA)]) {
+        backend.dns.say(host, kind, Say::Nothing);
+    }
+    let asked = || hosts.iter().map(|host| backend.dns.asked(host, RecordType::A)).sum::<usize>();
+    let out = backend.federator.outbound();
+    let send = || soon(out.send(call("b.example")));
+    for _ in 0..2 {
+        let started = Instant::now();
+        let error = send().await.unwrap_err();
+        assert_eq!(told(&error), (400, "discovery-failure"), "{error}");
+        let took = started.elapsed();
+        assert!((Duration::from_millis(500)..Duration::from_millis(2_000)).contains(&took), "{took:?}");
+    }
+    let before = asked();
+    assert_eq!(told(&send().await.unwrap_err()), (400, "discovery-failure"));
+    assert_eq!(asked(), before, "the breaker is open");
+}
+
+/// Handshakes have their own time: that of TCP stands still meanwhile.
+#[tokio::test]
+async fn targets_that_hang_in_the_handshake_take_nothing_from_the_next() {
     let limits = OutboundLimits {
         connect_all: Duration::from_millis(500),
         handshake: Duration::from_millis(300),
         ..OutboundLimits::default()
     };
-    let backend = backend(limits).await;
+    let bench = Bench::with(limits, ok()).await;
     let (port, _mute) = mute().await;
-    let hosts: Vec<String> = (0..16).map(|n| format!("host-{n}.b.example.")).collect();
-    let targets: Vec<_> = hosts.iter().enumerate().map(|(n, host)| (n as u16, 0, port, host.as_str())).collect();
-    backend.dns.publish("b.example", 60, &targets);
-    let started = Instant::now();
-    let error = soon(backend.federator.outbound().send(call("b.example"))).await.unwrap_err();
-    assert_eq!(told(&error), (525, "federation-tls-error"));
-    assert!(started.elapsed() < Duration::from_millis(300 * 10), "{:?} for sixteen targets", started.elapsed());
+    let dead = ["one.b.example.", "two.b.example.", "three.b.example."];
+    let mut targets: Vec<_> = dead.iter().enumerate().map(|(n, host)| (n as u16, 0, port, *host)).collect();
+    bench.backend.dns.publish("b.example", 0, &targets);
+    assert_eq!(bench.failure().await, (525, "federation-tls-error"));
+    targets.push((9, 0, bench.peer.port(), TARGET));
+    bench.backend.dns.publish("b.example", 0, &targets);
+    whole(bench.call().await).await;
+    assert_eq!(bench.peer.handshakes(), 1);
 }
 
 #[tokio::test]

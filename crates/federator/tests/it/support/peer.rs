@@ -170,3 +170,21 @@ pub fn refusing() -> (u16, socket2::Socket) {
     socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
     (socket.local_addr().unwrap().as_socket().unwrap().port(), socket)
 }
+
+/// A port of loopback where TCP is neither accepted nor refused, as long as the result lives: its queue is full, so
+/// that the operating system drops whoever wants to join it.
+pub fn black_hole() -> (u16, Vec<socket2::Socket>) {
+    let new = || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let listener = new();
+    listener.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut kept = vec![listener];
+    loop {
+        let socket = new();
+        if socket.connect_timeout(&address, std::time::Duration::from_millis(200)).is_err() {
+            return (address.as_socket().unwrap().port(), kept);
+        }
+        kept.push(socket);
+    }
+}
