@@ -32,8 +32,11 @@ pub struct DnsLimits {
     pub negative_ttl: Duration,
     /// How many domains are remembered at most.
     pub cached_domains: usize,
-    /// How many domains are looked up at the same time at most.
-    pub lookups: usize,
+    /// How many origins that callers claim are looked up at the same time at most; beyond it 503
+    /// `service-unavailable`.
+    pub lookups_inward: usize,
+    /// How many domains are looked up at the same time at most in order to call them; beyond it 503 `federation-busy`.
+    pub lookups_outward: usize,
     /// How many targets of one domain are remembered at most; the origin's certificate may carry any of them.
     pub targets_kept: usize,
     /// How many addresses of one host are used at most.
@@ -49,7 +52,8 @@ impl Default for DnsLimits {
             try_timeout: Duration::from_secs(3),
             negative_ttl: Duration::from_secs(60),
             cached_domains: 10_000,
-            lookups: 512,
+            lookups_inward: 256,
+            lookups_outward: 256,
             targets_kept: 128,
             addresses: 8,
             resolution_delay: Duration::from_millis(50),
@@ -176,9 +180,13 @@ pub struct IngressLimits {
     pub idle: Duration,
     /// Age beyond which a connection takes no new requests, so that the peer comes back and is judged anew.
     pub connection_age: Duration,
+    /// How long a connection that takes no new requests may go on with those that were begun; beyond it the connection
+    /// is closed.
+    pub winding: Duration,
     /// Pause between HTTP/2 pings.
     pub ping_interval: Duration,
-    /// How long a ping may stay unanswered before the connection counts as dead.
+    /// How long a ping may stay unanswered before the connection counts as dead. On a connection that was used before,
+    /// this and the pause are also what ends one that stops amid a header block.
     pub ping_timeout: Duration,
     /// How much of the body of a request is read and forgotten that is refused by its head alone.
     pub discarded_bytes: usize,
@@ -219,6 +227,7 @@ impl Default for IngressLimits {
             answer_idle: Duration::from_secs(30),
             idle: Duration::from_secs(120),
             connection_age: Duration::from_secs(3600),
+            winding: Duration::from_secs(600),
             ping_interval: Duration::from_secs(15),
             ping_timeout: Duration::from_secs(5),
             discarded_bytes: 64 * KIB,

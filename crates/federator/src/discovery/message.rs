@@ -10,6 +10,11 @@ use hickory_proto::{
 /// What a message says about a question.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Reading {
+    /// There is no such record.
+    Absent {
+        /// How long that may be remembered.
+        ttl: Option<Duration>,
+    },
     /// It ends in a name that has no such record here; the rest of the chain must be asked for.
     Alias {
         /// The name.
@@ -17,11 +22,8 @@ pub(super) enum Reading {
         /// The smallest TTL so far.
         ttl: Duration,
     },
-    /// There is no such record.
-    Absent {
-        /// How long that may be remembered.
-        ttl: Option<Duration>,
-    },
+    /// The aliases lead back to where they began.
+    Circle,
     /// The data of the records.
     Records {
         /// In the order of the answer.
@@ -54,7 +56,7 @@ pub(super) fn read(message: &Message, name: &Name, kind: RecordType) -> Reading 
             None => return Reading::Alias { name: at.clone(), ttl: smallest },
         }
     }
-    Reading::Absent { ttl: None }
+    Reading::Circle
 }
 
 /// The question for `kind` at `name`.
@@ -140,7 +142,7 @@ mod tests {
         let open = asked(vec![alias("q.example.", 100, "y.example.")]);
         assert_eq!(open, Reading::Alias { name: name("y.example."), ttl: Duration::from_secs(100) });
         let circle = asked(vec![alias("q.example.", 1, "y.example."), alias("y.example.", 1, "q.example.")]);
-        assert_eq!(circle, Reading::Absent { ttl: None });
+        assert_eq!(circle, Reading::Circle);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! The same memory serves calls to a remote and the check of a caller's claimed origin, so both change their mind at
 //! the same moment. Absence is remembered too, for the TTL of the zone's SOA record but not longer than
 //! [`DnsLimits::negative_ttl`]; trouble is not. However many ask for a domain at the same moment, one look-up of it is
-//! under way.
+//! under way. Each direction has its own share of look-ups: whoever claims to be hundreds of domains whose name server
+//! is silent keeps nobody here from calling others.
 
 mod cache;
 mod message;
@@ -37,6 +38,9 @@ use crate::{flight::Flight, limits::DnsLimits};
 /// Why a domain could not be discovered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiscoveryError {
+    /// As many look-ups are under way as may be, which says nothing of the domain.
+    #[error("too many look-ups are under way")]
+    Busy,
     /// DNS failed for another reason than absence: 400 `discovery-failure`.
     #[error("DNS error: {0}")]
     Failure(String),
@@ -64,7 +68,22 @@ struct Inner {
     clock: Arc<dyn Clock>,
     limits: DnsLimits,
     cache: Mutex<Cache>,
-    flights: Mutex<HashMap<Domain, Arc<Flight<Found>>>>,
+    flights: Mutex<HashMap<Domain, Flying>>,
+}
+
+/// A look-up under way, and for whom it was begun.
+struct Flying {
+    flight: Arc<Flight<Found>>,
+    asker: Asker,
+}
+
+/// Who wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asker {
+    /// The check of a claimed origin.
+    Inward,
+    /// A call to a remote.
+    Outward,
 }
 
 impl Discovery {
@@ -74,8 +93,17 @@ impl Discovery {
         Self(Arc::new(Inner { resolver, clock, limits, cache, flights: Mutex::default() }))
     }
 
-    /// The targets of a domain, remembered or looked up.
+    /// The targets of a domain that is to be called, remembered or looked up.
     pub async fn find(&self, domain: &Domain) -> Found {
+        self.find_for(Asker::Outward, domain).await
+    }
+
+    /// The targets of a domain that a caller claims to be, remembered or looked up.
+    pub async fn find_origin(&self, domain: &Domain) -> Found {
+        self.find_for(Asker::Inward, domain).await
+    }
+
+    async fn find_for(&self, asker: Asker, domain: &Domain) -> Found {
         let (work, mine) = {
             // The lock on the flights is held while the memory is asked, so that nobody starts a look-up between the
             // end of one and its coming to memory.
@@ -83,15 +111,11 @@ impl Discovery {
             if let Some(found) = self.0.remembered(domain) {
                 return found;
             }
-            if flights.len() >= self.0.limits.lookups {
-                flights.retain(|_, flight| flight.is_flying());
+            if !flights.contains_key(domain) && !self.0.has_room(&mut flights, asker) {
+                return Found { targets: Err(DiscoveryError::Busy), ttl: Duration::ZERO, cached: false };
             }
-            if flights.len() >= self.0.limits.lookups && !flights.contains_key(domain) {
-                let error = DiscoveryError::Failure("too many look-ups are under way".to_owned());
-                return Found { targets: Err(error), ttl: Duration::ZERO, cached: false };
-            }
-            let flight = flights.entry(domain.clone()).or_default();
-            flight.join(|| Arc::clone(&self.0).look_up(domain.clone()).boxed())
+            let flying = flights.entry(domain.clone()).or_insert_with(|| Flying { flight: Arc::default(), asker });
+            flying.flight.join(|| Arc::clone(&self.0).look_up(domain.clone()).boxed())
         };
         let found = work.await;
         Found { cached: found.cached || !mine, ..found }
@@ -111,6 +135,19 @@ impl Inner {
         let now = self.clock.monotonic();
         let (targets, ttl) = lock(&self.cache).get(domain, now)?;
         Some(Found { targets, ttl, cached: true })
+    }
+
+    /// Whether the asker may begin one more look-up. Those that were abandoned are forgotten where they stand in the way.
+    fn has_room(&self, flights: &mut HashMap<Domain, Flying>, asker: Asker) -> bool {
+        let share = match asker {
+            Asker::Inward => self.limits.lookups_inward,
+            Asker::Outward => self.limits.lookups_outward,
+        };
+        let mine = |flights: &HashMap<Domain, Flying>| flights.values().filter(|one| one.asker == asker).count();
+        if mine(flights) >= share {
+            flights.retain(|_, one| one.flight.is_flying());
+        }
+        mine(flights) < share
     }
 
     async fn look_up(self: Arc<Self>, domain: Domain) -> Found {

@@ -82,6 +82,7 @@ impl NameServerResolver {
             match self.ask(&name, kind).await? {
                 Reading::Alias { name: next, ttl } => (name, smallest) = (next, smallest.min(ttl)),
                 Reading::Absent { ttl } => return Err(ResolverError::Absent { ttl: ttl.map(|ttl| ttl.min(smallest)) }),
+                Reading::Circle => return Err(ResolverError::Failed("the aliases lead in a circle".to_owned())),
                 Reading::Records { data, ttl } => return Ok((data, ttl.min(smallest))),
             }
         }

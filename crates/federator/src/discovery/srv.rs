@@ -73,7 +73,7 @@ pub(super) fn verdict(
             usable.truncate(limits.targets_kept);
             if usable.is_empty() {
                 let text = format!("{} is not offered", service_name(domain));
-                return (Err(DiscoveryError::NoService(text)), ttl);
+                return (Err(DiscoveryError::NoService(text)), ttl.min(limits.negative_ttl));
             }
             (Ok(usable.into()), ttl)
         }
@@ -141,7 +141,8 @@ mod tests {
         for lie in [vec![target(".", 0, 0)], vec![], vec![target("a b.", 0, 0), target("-.", 0, 0)]] {
             let (found, ttl) = judged(lie, 86_400);
             assert!(matches!(found, Err(DiscoveryError::NoService(_))), "{found:?}");
-            assert_eq!(ttl, 86_400, "the record's own TTL");
+            assert_eq!(ttl, 60, "like any other absence");
+            assert_eq!(judged(vec![target(".", 0, 0)], 5).1, 5, "the record's own TTL");
         }
     }
 

@@ -114,7 +114,7 @@ impl Inbound {
     /// Whether the certificate carries at least one target of the claimed origin's SRV record.
     async fn identify(&self, peer: &AuthenticatedPeer, origin: &Domain, steps: &Steps<'_>) -> Result<(), Refusal> {
         let started = Instant::now();
-        let found = self.0.discovery.find(origin).await;
+        let found = self.0.discovery.find_origin(origin).await;
         steps.take(started, || discovery_step(origin, &found));
         let targets = found.targets?;
         let compared = Instant::now();

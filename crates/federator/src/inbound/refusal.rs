@@ -19,7 +19,8 @@ pub(crate) enum Refusal {
     /// 500 `server-error`: the component does not run here, or did not answer.
     #[error("{0}")]
     Component(String),
-    /// 422 `invalid-domain` or 400 `discovery-failure`.
+    /// 422 `invalid-domain` or 400 `discovery-failure`; 503 `service-unavailable` where it was we who had no room for
+    /// another look-up.
     #[error(transparent)]
     DiscoveryFailure(#[from] DiscoveryError),
     /// See [`RouteError`].
@@ -55,6 +56,7 @@ impl Refusal {
         let failure = match self {
             Self::AuthorizationFailure(_) => catalogue::FEDERATION_DENIED.because(self.to_string()),
             Self::Component(_) => common::SERVER_ERROR.failure(),
+            Self::DiscoveryFailure(DiscoveryError::Busy) => common::SERVICE_UNAVAILABLE.failure().retry_after(1),
             Self::DiscoveryFailure(DiscoveryError::Failure(_)) => {
                 catalogue::DISCOVERY_FAILURE.because(self.to_string())
             }

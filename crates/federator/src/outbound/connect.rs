@@ -110,6 +110,7 @@ impl Opening {
         let looked_up = timeout_at(until, self.discovery.addresses(&target.host)).await;
         let too_late = |_| Err(DiscoveryError::Failure(format!("looking up {}: timed out", target.host)));
         let addresses = looked_up.unwrap_or_else(too_late).map_err(|error| match error {
+            DiscoveryError::Busy => OutboundError::Busy { retry_after: self.limits.busy_retry_after },
             DiscoveryError::NoService(text) => OutboundError::ConnectionRefused(text),
             DiscoveryError::Failure(text) => OutboundError::DiscoveryFailure(text),
         })?;

@@ -170,6 +170,7 @@ impl Call<'_> {
         let found = self.outbound.parts.discovery.find(&self.call.target).await;
         self.steps.take(started, || discovery_step(&self.call.target, &found));
         found.targets.map_err(|error| match error {
+            DiscoveryError::Busy => OutboundError::Busy { retry_after: self.outbound.parts.limits.busy_retry_after },
             DiscoveryError::Failure(text) => OutboundError::DiscoveryFailure(text),
             DiscoveryError::NoService(text) => OutboundError::InvalidDomain(text),
         })

@@ -2,15 +2,21 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use federator::{
     discovery::{Discovery, DiscoveryError, Family, Found, Resolver, ResolverError, order},
-    limits::DnsLimits,
+    ingress::AuthenticatedPeer,
+    limits::{DnsLimits, Limits},
+    trust::Leaf,
 };
 use futures_util::future::join_all;
 use hickory_proto::{op::ResponseCode, rr::RecordType};
-use types::{Clock, ManualClock, SeededRng, SystemClock};
+use http::{HeaderValue, Request};
+use http_body_util::BodyExt;
+use types::{Clock, ManualClock, SeededRng, SystemClock, Timestamp};
 
 use crate::support::{
+    Backend, Setup,
     dns::{Dns, Say, address, alias, service, srv},
     domain, quick_dns, resolver, soon,
 };
@@ -160,19 +166,84 @@ async fn a_look_up_goes_on_when_the_first_asker_gives_up() {
 }
 
 #[tokio::test]
-async fn more_look_ups_than_allowed_are_refused_and_abandoned_ones_make_room() {
-    let bench = Bench::with(DnsLimits { lookups: 2, try_timeout: 10 * SECOND, ..DnsLimits::default() }).await;
+async fn each_direction_has_its_own_share_of_look_ups_and_abandoned_ones_make_room() {
+    let shares = DnsLimits { lookups_inward: 2, lookups_outward: 1, ..DnsLimits::default() };
+    let bench = Bench::with(DnsLimits { try_timeout: 10 * SECOND, ..shares }).await;
     let _gate = bench.dns.hold();
-    let domains = ["b.example", "c.example", "d.example"].map(domain);
-    let mut one = Box::pin(bench.discovery.find(&domains[0]));
-    let mut two = Box::pin(bench.discovery.find(&domains[1]));
-    assert!(futures_util::poll!(&mut one).is_pending());
-    assert!(futures_util::poll!(&mut two).is_pending());
-    let refused = bench.find("d.example").await.targets.unwrap_err();
-    assert!(matches!(refused, DiscoveryError::Failure(_)), "{refused}");
-    drop(one);
-    let mut three = Box::pin(bench.discovery.find(&domains[2]));
-    assert!(futures_util::poll!(&mut three).is_pending(), "it is under way");
+    let domains = ["b.example", "c.example", "d.example", "e.example"].map(domain);
+    let [b, c, d, e] = &domains;
+    let mut claims = [b, c].map(|domain| Box::pin(bench.discovery.find_origin(domain)));
+    for claim in &mut claims {
+        assert!(futures_util::poll!(claim).is_pending());
+    }
+    let refused = soon(bench.discovery.find_origin(d)).await;
+    assert_eq!((refused.targets, refused.ttl), (Err(DiscoveryError::Busy), Duration::ZERO));
+
+    let mut call = Box::pin(bench.discovery.find(d));
+    assert!(futures_util::poll!(&mut call).is_pending(), "claims take nothing from calls");
+    assert_eq!(soon(bench.discovery.find(e)).await.targets, Err(DiscoveryError::Busy));
+    let mut shared = Box::pin(bench.discovery.find(b));
+    assert!(futures_util::poll!(&mut shared).is_pending(), "a look-up that is under way is nobody's alone");
+
+    drop(claims);
+    let mut next = Box::pin(bench.discovery.find_origin(e));
+    assert!(futures_util::poll!(&mut next).is_pending(), "there is room again");
+    drop(call);
+    let mut next = Box::pin(bench.discovery.find(c));
+    assert!(futures_util::poll!(&mut next).is_pending(), "there is room again");
+}
+
+#[tokio::test]
+async fn a_claim_that_cannot_be_looked_up_for_lack_of_room_is_503() {
+    let dns = DnsLimits { lookups_inward: 1, try_timeout: 10 * SECOND, ..DnsLimits::default() };
+    let limits = Limits { dns, ..Limits::default() };
+    let backend = Backend::with(Setup { limits, ..Setup::default() }).await;
+    let _gate = backend.dns.hold();
+    let leaf = Leaf {
+        dns_names: vec!["fed.b.example".to_owned()],
+        common_name: None,
+        not_before: Timestamp::EPOCH,
+        not_after: Timestamp::from_micros(i64::MAX),
+    };
+    let peer = AuthenticatedPeer { address: ([127, 0, 0, 1], 5555).into(), leaf: Arc::new(leaf) };
+    let claim = |origin| {
+        let request = Request::post("/federation/brig/get-user-by-handle").header("wire-origin-domain", origin);
+        backend.inbound.call(&peer, request.body(Bytes::from_static(b"\"bob\"")).unwrap())
+    };
+    let mut first = claim("b.example");
+    assert!(futures_util::poll!(&mut first).is_pending());
+    let answer = soon(claim("c.example")).await;
+    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &HeaderValue::from_static("1")));
+    let body = soon(answer.into_body().collect()).await.unwrap().to_bytes();
+    let error: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(error["label"], "service-unavailable");
+}
+
+#[tokio::test]
+async fn an_alias_that_leads_to_itself_is_trouble_however_it_is_told() {
+    let bench = Bench::start().await;
+    let (one, other) = (service("b.example"), "_other.b.example.");
+    let (there, back) = (alias(&one, 60, other), alias(other, 60, &one));
+    for (shown, at_one, at_other) in [
+        ("one link", vec![alias(&one, 60, &one)], vec![]),
+        ("in one answer", vec![there.clone(), back.clone()], vec![]),
+        ("in two answers", vec![there], vec![back]),
+    ] {
+        bench.dns.say(&one, RecordType::SRV, Say::Records(at_one));
+        bench.dns.say(other, RecordType::SRV, Say::Records(at_other));
+        let found = bench.find("b.example").await;
+        assert!(matches!(found.targets, Err(DiscoveryError::Failure(_))), "{shown}: {found:?}");
+        assert!(found.ttl.is_zero());
+    }
+}
+
+#[tokio::test]
+async fn that_no_service_is_offered_is_remembered_for_a_minute_at_most() {
+    let bench = Bench::start().await;
+    bench.dns.publish("b.example", 86_400, &[(0, 0, 0, ".")]);
+    let found = bench.find("b.example").await;
+    assert!(matches!(found.targets, Err(DiscoveryError::NoService(_))), "{found:?}");
+    assert_eq!(found.ttl, 60 * SECOND);
 }
 
 #[tokio::test]

@@ -749,6 +749,27 @@ async fn the_breaker_opens_repeats_the_last_failure_and_lets_one_try() {
     whole(send().await).await;
 }
 
+/// What we have no room for says nothing of the remote.
+#[tokio::test]
+async fn a_look_up_for_which_there_is_no_room_is_busy_and_does_not_reach_the_breaker() {
+    let dns = DnsLimits { lookups_outward: 1, try_timeout: PATIENCE, ..DnsLimits::default() };
+    let breaker = BreakerLimits { failures: 1, ..BreakerLimits::default() };
+    let outbound = OutboundLimits { breaker, ..OutboundLimits::default() };
+    let limits = Limits { dns, outbound, ..Limits::default() };
+    let bench = Bench::on(Backend::with(Setup { limits, ..Setup::default() }).await, ok()).await;
+    bench.backend.dns.say(&service("c.example"), RecordType::SRV, Say::Nothing);
+    let mut other = bench.out.send(call("c.example"));
+    assert!(futures_util::poll!(&mut other).is_pending());
+    for _ in 0..3 {
+        let error = bench.call().await.unwrap_err();
+        assert_eq!(told(&error), (503, "federation-busy"));
+        let failure = error.to_failure(&domain("b.example"), "/federation/x");
+        assert_eq!(failure.to_response().headers()["retry-after"], "1");
+    }
+    drop(other);
+    whole(bench.call().await).await;
+}
+
 #[tokio::test]
 async fn a_remotes_own_errors_do_not_open_the_breaker_and_count_as_answers() {
     let breaker = BreakerLimits { failures: 2, ..BreakerLimits::default() };
