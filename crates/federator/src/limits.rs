@@ -183,6 +183,9 @@ pub struct IngressLimits {
     /// How long a connection that takes no new requests may go on with those that were begun; beyond it the connection
     /// is closed.
     pub winding: Duration,
+    /// How long a connection that takes no new requests may go on with those that were begun; beyond it the connection
+    /// is closed.
+    pub winding: Duration,
     /// Pause between HTTP/2 pings.
     pub ping_interval: Duration,
     /// How long a ping may stay unanswered before the connection counts as dead. On a connection that was used before,
@@ -227,6 +230,7 @@ impl Default for IngressLimits {
             answer_idle: Duration::from_secs(30),
             idle: Duration::from_secs(120),
             connection_age: Duration::from_secs(3600),
+            winding: Duration::from_secs(600),
             winding: Duration::from_secs(600),
             ping_interval: Duration::from_secs(15),
             ping_timeout: Duration::from_secs(5),

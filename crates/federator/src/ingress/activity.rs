@@ -53,13 +53,34 @@ pub(super) struct Activity {
     /// Requests that are read or answered.
     in_flight: usize,
     idle_since: Instant,
-    /// Answers whose last piece waits to be taken by the peer, and since when.
-    waiting: HashMap<u64, Instant>,
-    next_answer: u64,
+    /// What is being answered.
+    answers: HashMap<u64, Answering>,
+    /// Since when the connection takes no byte at all.
+    blocked_since: Option<Instant>,
+    last_request: u64,
     abandoned: usize,
     /// Since when the peer is refused, whatever it asks.
     refused_since: Option<Instant>,
     winding_since: Option<Instant>,
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+struct Answering {
+    /// When a byte of it was last given or taken.
+    moved: Instant,
+    /// Bytes that were handed over and not yet taken.
+    outstanding: usize,
+    /// Whether more of it is asked for: then it is we who are slow.
+    wanted: bool,
+    /// Whether all of it was handed over.
+    whole: bool,
+}
+
+impl Answering {
+    fn waits_for_peer(&self) -> bool {
+        self.outstanding > 0 || !self.wanted
+    }
 }
 
 impl Activity {
@@ -71,8 +92,9 @@ impl Activity {
             used: false,
             in_flight: 0,
             idle_since: now,
-            waiting: HashMap::new(),
-            next_answer: 0,
+            answers: HashMap::new(),
+            blocked_since: None,
+            last_request: 0,
             abandoned: 0,
             refused_since: None,
             winding_since: None,
@@ -91,23 +113,61 @@ impl Activity {
         self.used = true;
         self.head_since = None;
         self.in_flight += 1;
-        self.next_answer += 1;
-        self.next_answer
+        self.last_request += 1;
+        self.last_request
     }
 
-    /// A piece of the answer was handed over to be sent.
-    pub(super) fn handed_over(&mut self, request: u64, now: Instant) {
-        self.waiting.insert(request, now);
+    /// The connection takes bytes again, or takes none.
+    pub(super) fn writable(&mut self, writable: bool, now: Instant) {
+        if writable {
+            self.blocked_since = None;
+        } else {
+            self.blocked_since.get_or_insert(now);
+        }
     }
 
-    /// The next piece of the answer is wanted: the one before was taken.
+    /// The answer begins. From now on the peer is to take it.
+    pub(super) fn answer(&mut self, request: u64, now: Instant) {
+        self.answers.insert(request, Answering { moved: now, outstanding: 0, wanted: false, whole: false });
+    }
+
+    /// More of the answer is asked for.
     pub(super) fn wanted(&mut self, request: u64) {
-        self.waiting.remove(&request);
+        if let Some(answer) = self.answers.get_mut(&request) {
+            answer.wanted = true;
+        }
     }
 
-    /// The request is over: answered, or abandoned by the peer.
-    pub(super) fn end(&mut self, request: u64, answered: bool, now: Instant) {
-        self.waiting.remove(&request);
+    /// So many bytes of the answer were handed over to be sent.
+    pub(super) fn handed_over(&mut self, request: u64, bytes: usize, now: Instant) {
+        if let Some(answer) = self.answers.get_mut(&request) {
+            // What lay there before does not become younger by it.
+            if !answer.waits_for_peer() {
+                answer.moved = now;
+            }
+            answer.outstanding += bytes;
+            answer.wanted = false;
+        }
+    }
+
+    /// The end of the answer was handed over.
+    pub(super) fn whole(&mut self, request: u64) {
+        if let Some(answer) = self.answers.get_mut(&request) {
+            answer.whole = true;
+        }
+    }
+
+    /// So many bytes of the answer were sent.
+    pub(super) fn taken(&mut self, request: u64, bytes: usize, now: Instant) {
+        if let Some(answer) = self.answers.get_mut(&request) {
+            answer.moved = now;
+            answer.outstanding = answer.outstanding.saturating_sub(bytes);
+        }
+    }
+
+    /// The request is over: answered to the last byte, or abandoned by the peer.
+    pub(super) fn end(&mut self, request: u64, now: Instant) {
+        let answered = self.answers.remove(&request).is_some_and(|answer| answer.whole && answer.outstanding == 0);
         self.in_flight = self.in_flight.saturating_sub(1);
         self.idle_since = now;
         self.abandoned = if answered { self.abandoned.saturating_sub(1) } else { self.abandoned + 1 };
@@ -137,7 +197,13 @@ impl Activity {
             next = next.min(at);
             now >= at
         };
-        if self.waiting.values().min().is_some_and(|since| expires(*since, limits.answer_idle)) {
+        let waiting = self.answers.values().filter(|answer| answer.waits_for_peer()).map(|answer| answer.moved).min();
+        if waiting.is_some_and(|since| expires(since, limits.answer_idle)) {
+            return Advice::End(Expired::Stalled);
+        }
+        // The tail of an answer lies in the TLS session's buffer when HTTP is done with it.
+        let tail = self.blocked_since.filter(|_| self.in_flight == 0).map(|since| since.max(self.idle_since));
+        if tail.is_some_and(|since| expires(since, limits.answer_idle)) {
             return Advice::End(Expired::Stalled);
         }
         if self.head_since.is_some_and(|since| expires(since, limits.headers)) {
@@ -147,7 +213,10 @@ impl Activity {
             return Advice::End(Expired::Idle);
         }
         if let Some(since) = self.winding_since {
-            if self.in_flight == 0 && expires(since.max(self.idle_since), limits.linger) {
+            // With a refused peer nothing is worth waiting for.
+            let refused = self.refused_since.is_some_and(|refused| expires(since.max(refused), limits.linger));
+            let done = self.in_flight == 0 && expires(since.max(self.idle_since), limits.linger);
+            if refused || done || expires(since, limits.winding) {
                 return Advice::End(Expired::Closing);
             }
         } else if expires(self.opened, limits.connection_age)
@@ -177,6 +246,7 @@ mod tests {
             idle: 120 * SECOND,
             connection_age: 1000 * SECOND,
             linger: 2 * SECOND,
+            winding: 600 * SECOND,
             abandoned: 3,
             ..IngressLimits::default()
         }
@@ -194,6 +264,13 @@ mod tests {
                 other => return (now - from, other),
             }
         }
+    }
+
+    /// The request is answered without a body.
+    fn answered(activity: &mut Activity, request: u64, now: Instant) {
+        activity.answer(request, now);
+        activity.whole(request);
+        activity.end(request, now);
     }
 
     fn fresh(protocol: Protocol) -> (Activity, Instant) {
@@ -216,7 +293,7 @@ mod tests {
         activity.read(now + 9 * SECOND);
         assert_eq!(outlasts(&activity, now), (14 * SECOND, Advice::End(Expired::Head)));
         let request = activity.begin();
-        activity.end(request, true, now + 11 * SECOND);
+        answered(&mut activity, request, now + 11 * SECOND);
         activity.read(now + 100 * SECOND);
         assert_eq!(outlasts(&activity, now + 100 * SECOND), (10 * SECOND, Advice::End(Expired::Head)));
     }
@@ -226,7 +303,7 @@ mod tests {
         let (mut activity, now) = fresh(Protocol::Http1);
         let request = activity.begin();
         activity.read(now + SECOND);
-        activity.end(request, true, now + 20 * SECOND);
+        answered(&mut activity, request, now + 20 * SECOND);
         assert_eq!(outlasts(&activity, now + 20 * SECOND), (120 * SECOND, Advice::End(Expired::Idle)));
     }
 
@@ -235,7 +312,7 @@ mod tests {
         let (mut activity, now) = fresh(Protocol::Http2);
         let request = activity.begin();
         assert_eq!(outlasts(&activity, now), (1000 * SECOND, Advice::Wind), "a request may take its time");
-        activity.end(request, true, now + SECOND);
+        answered(&mut activity, request, now + SECOND);
         assert_eq!(outlasts(&activity, now + SECOND), (120 * SECOND, Advice::Wind));
         activity.wind(now + 121 * SECOND);
         assert_eq!(outlasts(&activity, now + 121 * SECOND), (2 * SECOND, Advice::End(Expired::Closing)));
@@ -246,36 +323,91 @@ mod tests {
         let (mut activity, now) = fresh(Protocol::Http2);
         let request = activity.begin();
         activity.refuse(now + SECOND);
-        activity.end(request, true, now + SECOND);
+        answered(&mut activity, request, now + SECOND);
         // Asking again gains nothing.
         let again = activity.begin();
         activity.refuse(now + 2 * SECOND);
         assert_eq!(outlasts(&activity, now), (3 * SECOND, Advice::Wind));
         activity.wind(now + 3 * SECOND);
-        activity.end(again, true, now + 3 * SECOND);
+        answered(&mut activity, again, now + 3 * SECOND);
         assert_eq!(outlasts(&activity, now + 3 * SECOND), (2 * SECOND, Advice::End(Expired::Closing)));
     }
 
     #[test]
-    fn winding_down_waits_for_requests() {
+    fn winding_down_waits_for_requests_but_not_for_ever() {
         let (mut activity, now) = fresh(Protocol::Http2);
         let request = activity.begin();
         activity.wind(now);
-        assert!(matches!(activity.advice(now + 50 * SECOND, &limits()), Advice::Continue(_)));
-        activity.end(request, true, now + 51 * SECOND);
+        assert_eq!(outlasts(&activity, now), (600 * SECOND, Advice::End(Expired::Closing)));
+        answered(&mut activity, request, now + 51 * SECOND);
         assert_eq!(outlasts(&activity, now + 51 * SECOND), (2 * SECOND, Advice::End(Expired::Closing)));
+        // Whoever goes on asking does not put the end off.
+        let mut at = now;
+        while !matches!(activity.advice(at, &limits()), Advice::End(_)) {
+            at += SECOND;
+            let request = activity.begin();
+            answered(&mut activity, request, at);
+        }
+        assert_eq!(at - now, 600 * SECOND);
+    }
+
+    #[test]
+    fn a_refused_peer_is_not_waited_for() {
+        let (mut activity, now) = fresh(Protocol::Http2);
+        let request = activity.begin();
+        activity.refuse(now);
+        activity.answer(request, now);
+        activity.handed_over(request, 100, now);
+        assert_eq!(outlasts(&activity, now), (2 * SECOND, Advice::Wind));
+        activity.wind(now + 2 * SECOND);
+        assert_eq!(outlasts(&activity, now + 2 * SECOND), (2 * SECOND, Advice::End(Expired::Closing)));
     }
 
     #[test]
     fn an_answer_must_be_taken() {
         let (mut activity, now) = fresh(Protocol::Http2);
         let (slow, quick) = (activity.begin(), activity.begin());
-        activity.handed_over(slow, now + SECOND);
-        activity.handed_over(quick, now + SECOND);
+        for request in [slow, quick] {
+            activity.answer(request, now);
+            activity.wanted(request);
+            activity.handed_over(request, 100, now + SECOND);
+        }
+        // The end was handed over too: that does not make it taken.
+        activity.whole(slow);
+        activity.taken(quick, 100, now + SECOND);
         activity.wanted(quick);
         assert_eq!(outlasts(&activity, now), (31 * SECOND, Advice::End(Expired::Stalled)));
-        activity.wanted(slow);
-        assert_eq!(outlasts(&activity, now).1, Advice::Wind);
+        activity.taken(slow, 99, now + 20 * SECOND);
+        assert_eq!(outlasts(&activity, now), (50 * SECOND, Advice::End(Expired::Stalled)));
+        activity.taken(slow, 1, now + 21 * SECOND);
+        activity.end(slow, now + 21 * SECOND);
+        assert_eq!(outlasts(&activity, now).1, Advice::Wind, "more is wanted than we have: the peer is not to blame");
+        activity.handed_over(quick, 100, now + 60 * SECOND);
+        assert_eq!(outlasts(&activity, now + 60 * SECOND), (30 * SECOND, Advice::End(Expired::Stalled)));
+    }
+
+    #[test]
+    fn bytes_handed_over_while_others_wait_make_those_no_younger() {
+        let (mut activity, now) = fresh(Protocol::Http2);
+        let request = activity.begin();
+        activity.answer(request, now);
+        for second in 0..20 {
+            activity.wanted(request);
+            activity.handed_over(request, 100, now + second * SECOND);
+        }
+        assert_eq!(outlasts(&activity, now), (30 * SECOND, Advice::End(Expired::Stalled)));
+    }
+
+    #[test]
+    fn the_tail_of_an_answer_must_be_taken_too() {
+        let (mut activity, now) = fresh(Protocol::Http1);
+        let request = activity.begin();
+        activity.writable(false, now);
+        answered(&mut activity, request, now + SECOND);
+        activity.writable(false, now + 20 * SECOND);
+        assert_eq!(outlasts(&activity, now), (31 * SECOND, Advice::End(Expired::Stalled)));
+        activity.writable(true, now + 20 * SECOND);
+        assert_eq!(outlasts(&activity, now).1, Advice::End(Expired::Idle));
     }
 
     #[test]
@@ -283,7 +415,15 @@ mod tests {
         let (mut activity, now) = fresh(Protocol::Http2);
         let request = |activity: &mut Activity, answered| {
             let request = activity.begin();
-            activity.end(request, answered, now);
+            activity.answer(request, now);
+            if answered {
+                activity.whole(request);
+            } else {
+                // Handed over to the last byte, and reset instead of read.
+                activity.handed_over(request, 100, now);
+                activity.whole(request);
+            }
+            activity.end(request, now);
         };
         for _ in 0..100 {
             request(&mut activity, false);

@@ -16,7 +16,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
 
-/// A TLS stream that reports what it reads, and that is put back into its slot when the HTTP library lets go of it: what
+/// A TLS stream that reports what it reads and whether it can be written to, and that is put back into its slot when the HTTP library lets go of it: what
 /// the library does not say any more (408, an orderly end of the stream) is said then.
 pub(super) struct Wire {
     stream: Option<TlsStream<TcpStream>>,
@@ -35,6 +35,12 @@ impl Wire {
 
     fn stream(&mut self) -> io::Result<Pin<&mut TlsStream<TcpStream>>> {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Reports whether the peer takes what is written.
+    fn wrote<T>(&self, outcome: Poll<T>) -> Poll<T> {
+        lock(&self.activity).writable(outcome.is_ready(), Instant::now());
+        outcome
     }
 }
 
@@ -61,15 +67,18 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream()?.poll_write(cx, buf)
+        let written = self.stream()?.poll_write(cx, buf);
+        self.wrote(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream()?.poll_flush(cx)
+        let flushed = self.stream()?.poll_flush(cx);
+        self.wrote(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream()?.poll_shutdown(cx)
+        let shut = self.stream()?.poll_shutdown(cx);
+        self.wrote(shut)
     }
 
     fn poll_write_vectored(
@@ -77,7 +86,8 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream()?.poll_write_vectored(cx, bufs)
+        let written = self.stream()?.poll_write_vectored(cx, bufs);
+        self.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -5,15 +5,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use rustls::version::TLS12;
+use tls::issue::Issued;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use super::{
     floods,
-    support::{AT_MOST, NAME, answer1, ask1, ask2, open_sockets, post, start, start_with, within},
+    support::{AT_MOST, NAME, Running, answer1, ask1, ask2, open_sockets, post, start, start_with, within},
 };
 
 const SHORT: Duration = Duration::from_millis(100);
@@ -228,6 +229,88 @@ async fn an_answer_that_nobody_takes_is_dropped() {
     let _kept = within(answer).await.unwrap();
     within(running.recorder.endless_dropped.notified()).await;
     let _ = within(connection).await.unwrap();
+}
+
+/// A peer with a window for answers of that many bytes that asks once and never opens the window. How long it is until
+/// the connection ends, while pings are answered.
+async fn ends_with_window(running: &Running, shows: Option<&Issued>, window: u32) -> Duration {
+    let stream = running.http2(shows).await;
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(window);
+    let (client, connection) = within(builder.handshake::<_, Bytes>(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let began = Instant::now();
+    let mut client = client.ready().await.unwrap();
+    let request = Request::post(format!("https://{NAME}/federation/x")).body(()).unwrap();
+    let (answer, mut sent) = client.send_request(request, false).unwrap();
+    let _ = sent.send_data(Bytes::from(vec![b'x'; 20_000]), true);
+    let _kept = within(answer).await.unwrap();
+    let _ = within(connection).await.unwrap();
+    began.elapsed()
+}
+
+#[tokio::test]
+async fn an_answer_of_one_piece_that_nobody_takes_ends_the_connection() {
+    let running = start_with(|limits| limits.answer_idle = SHORT * 3).await;
+    // With one byte the library hands the piece on and forgets it.
+    for window in [0, 1, 19_999] {
+        let took = ends_with_window(&running, Some(&running.good()), window).await;
+        assert!(took >= SHORT * 3, "{took:?} with a window of {window}");
+    }
+    assert_eq!(running.recorder.calls().len(), 3);
+}
+
+#[tokio::test]
+async fn a_refused_peer_that_does_not_take_its_refusal_is_not_waited_for() {
+    let running = start_with(|limits| limits.linger = SHORT).await;
+    for window in [0, 1] {
+        ends_with_window(&running, None, window).await;
+    }
+    assert!(running.recorder.calls().is_empty());
+}
+
+#[tokio::test]
+async fn requests_put_no_end_off_that_is_due() {
+    // Each request that is answered makes the connection young again; the answer that is not taken stays old.
+    let running = start_with(|limits| limits.answer_idle = SHORT * 3).await;
+    let (client, connection) = h2::client::handshake(running.http2(Some(&running.good())).await).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut client = client.ready().await.unwrap();
+    let request = || Request::post(format!("https://{NAME}/federation/x")).body(()).unwrap();
+    let (answer, mut sent) = client.send_request(request(), false).unwrap();
+    // More than the window of the answer's stream.
+    let _ = sent.send_data(Bytes::from(vec![b'x'; 100_000]), true);
+    let _kept = within(answer).await.unwrap();
+    let asking = async {
+        while let Ok(mut ready) = client.clone().ready().await {
+            let Ok((answer, _)) = ready.send_request(request(), true) else { break };
+            if answer.await.is_err() {
+                break;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within(asking).await;
+    let _ = within(connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_over_http1_that_nobody_takes_ends_the_connection() {
+    const LARGE: usize = 16 << 20;
+    let running = start_with(|limits| {
+        (limits.answer_idle, limits.body_bytes, limits.headers) = (SHORT * 3, LARGE, AT_MOST * 2);
+    })
+    .await;
+    let mut stream = running.http1(Some(&running.good())).await;
+    within(stream.write_all(post("/federation/x", "", &"x".repeat(LARGE)).as_bytes())).await.unwrap();
+    within(running.recorder.began.notified()).await;
+    // Without reading anything: writing tells whether there is still somebody.
+    within(async {
+        while stream.write_all(b"x").await.is_ok() && stream.flush().await.is_ok() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
