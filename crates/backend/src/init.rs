@@ -56,7 +56,7 @@ pub enum InitError {
     #[error(transparent)]
     Issue(#[from] IssueError),
     /// A file could not be written.
-    #[error("{}: {source}", file.display())]
+    #[error("{} cannot be written", file.display())]
     Write {
         /// The file.
         file: PathBuf,

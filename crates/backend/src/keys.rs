@@ -13,15 +13,18 @@ use crate::config::Tokens;
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// The text is no list of keys, or the configured index has none.
-    #[error("{}: {source}", file.display())]
+    #[error("{}", file.display())]
     Key {
         /// The file.
         file: PathBuf,
         /// What is wrong.
         source: KeyError,
     },
+    /// There is no such file.
+    #[error("{}: there is no such file; `ferrule init` makes token keys", .0.display())]
+    Missing(PathBuf),
     /// The file cannot be read.
-    #[error("{}: {source}; `ferrule init` makes token keys", file.display())]
+    #[error("{} cannot be read", file.display())]
     Read {
         /// The file.
         file: PathBuf,
@@ -44,7 +47,8 @@ pub fn load(tokens: &Tokens) -> Result<Keyring, KeysError> {
 }
 
 fn read(file: &Path) -> Result<zeroize::Zeroizing<String>, KeysError> {
-    fs::read_to_string(file)
-        .map(zeroize::Zeroizing::new)
-        .map_err(|source| KeysError::Read { file: file.to_owned(), source })
+    fs::read_to_string(file).map(zeroize::Zeroizing::new).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => KeysError::Missing(file.to_owned()),
+        _ => KeysError::Read { file: file.to_owned(), source },
+    })
 }

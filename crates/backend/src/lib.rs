@@ -1,5 +1,6 @@
 //! Assembles the components into a running node: configuration, listeners, shutdown.
 
+mod check;
 pub mod client;
 pub mod config;
 pub mod init;
@@ -9,6 +10,7 @@ pub mod logging;
 mod node;
 mod settings;
 
+pub use check::check;
 pub use keys::KeysError;
-pub use node::{Node, StartError, Surroundings, check, internal_target};
+pub use node::{Node, StartError, Surroundings, internal_target};
 pub use settings::SettingError;

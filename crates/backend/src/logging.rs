@@ -1,5 +1,7 @@
 //! Where log lines go: standard error, for people or for machines.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::{Log, LogFormat};
@@ -11,8 +13,18 @@ const VARIABLE: &str = "FERRULE_LOG";
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
     /// The level is neither a level nor a filter.
-    #[error("log.level: {0}")]
-    Level(String),
+    #[error("{option}: `{level}` is no level and no filter: {problem}")]
+    Level {
+        /// The option or the variable.
+        option: &'static str,
+        /// What it says.
+        level: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The variable that overrides the level is not UTF-8.
+    #[error("{VARIABLE}: the environment variable is not UTF-8")]
+    NotUtf8,
     /// Something in this process logs already.
     #[error("the log was started before")]
     Twice,
@@ -23,14 +35,30 @@ pub enum LoggingError {
 /// # Errors
 /// The level does not parse, or logging was started before.
 pub fn start(log: &Log) -> Result<(), LoggingError> {
-    let level = std::env::var(VARIABLE).unwrap_or_else(|_| log.level.clone());
-    let filter = EnvFilter::try_new(&level).map_err(|e| LoggingError::Level(format!("`{level}`: {e}")))?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder =
+        fmt().with_env_filter(filter(log)?).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     match log.format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.try_init(),
     }
     .map_err(|_| LoggingError::Twice)
+}
+
+/// Whether logging could be started as configured.
+///
+/// # Errors
+/// The level does not parse.
+pub fn check(log: &Log) -> Result<(), LoggingError> {
+    filter(log).map(drop)
+}
+
+fn filter(log: &Log) -> Result<EnvFilter, LoggingError> {
+    let (option, level) = match std::env::var(VARIABLE) {
+        Ok(level) => (VARIABLE, level),
+        Err(std::env::VarError::NotPresent) => ("log.level", log.level.clone()),
+        Err(std::env::VarError::NotUnicode(_)) => return Err(LoggingError::NotUtf8),
+    };
+    EnvFilter::try_new(&level).map_err(|e| LoggingError::Level { option, level, problem: e.to_string() })
 }
 
 /// Starts logging to standard error for a command that has no configuration file.

@@ -19,10 +19,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use types::{Clock, Domain, Rng, SystemClock, SystemRng};
 
 use crate::{
+    check,
     client::Target,
     config::{self, Bind, Config},
     keys::{self, KeysError},
     listener::Bound,
+    logging::LoggingError,
     settings,
 };
 
@@ -52,14 +54,22 @@ impl Default for Surroundings {
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// Nothing can be written into the data folder, or it cannot be made.
+    #[error("data: nothing can be written into {}", folder.display())]
+    Data {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The name server cannot be used.
-    #[error("federation.dns: {0}")]
+    #[error("federation.dns")]
     Dns(#[from] NameServerError),
     /// A token key cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
     /// A listener cannot be bound.
-    #[error("{option}: cannot listen on {place}: {source}")]
+    #[error("{option}: cannot listen on {place}")]
     Listen {
         /// The option.
         option: &'static str,
@@ -69,21 +79,31 @@ pub enum StartError {
         source: io::Error,
     },
     /// The store cannot be opened.
-    #[error("the data folder {}: {source}", folder.display())]
-    Open {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        source: OpenError,
-    },
+    #[error("data")]
+    Open(#[from] OpenError),
+    /// The log cannot be started.
+    #[error(transparent)]
+    Logging(#[from] LoggingError),
     /// A setting has a value that cannot work.
-    #[error("{0}")]
+    #[error(transparent)]
     Setting(#[from] settings::SettingError),
+    /// The path of the internal listener's socket cannot be one.
+    #[error(
+        "internal.listen: {} cannot be the path of a socket ({problem}); set it to `unix:` and a shorter path, or to \
+         an IP address with a port",
+        path.display()
+    )]
+    Socket {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// What is stored cannot be read.
-    #[error("reading the federation policy: {0}")]
+    #[error("reading the federation policy")]
     Stored(#[from] Trouble),
     /// A certificate cannot be used.
-    #[error("federation: {0}")]
+    #[error("federation")]
     Tls(#[from] TlsError),
 }
 
@@ -112,6 +132,9 @@ impl Node {
         let keyring = keys::load(&config.tokens)?;
         let brig_settings = settings::brig(&config)?;
         let edge_config = settings::edge(&config, &keyring, &surroundings)?;
+        if let Some(warning) = check::risk(&config) {
+            tracing::warn!("{warning}");
+        }
         let store = open(&config, &surroundings)?;
         let edge = bind("edge.listen", config.edge.listen).await?;
         let internal = bind_internal(&config).await?;
@@ -276,27 +299,13 @@ impl Outside {
 }
 
 /// The certificates, and what is wrong with them without keeping a node from starting.
-fn certificates(federation: &config::Federation, clock: &dyn Clock) -> Result<(Reloader, Vec<Warning>), TlsError> {
+pub(crate) fn certificates(
+    federation: &config::Federation,
+    clock: &dyn Clock,
+) -> Result<(Reloader, Vec<Warning>), TlsError> {
     let reloader = Reloader::load(settings::tls_sources(federation))?;
     let warnings = reloader.handle().contexts().warnings(&federation.infra, clock.now());
     Ok((reloader, warnings))
-}
-
-/// Whether a node could start with that configuration: reads keys and certificates, touches neither data nor network.
-/// Gives what is allowed but will not work.
-///
-/// # Errors
-/// What would keep it from starting.
-pub fn check(config: &Config) -> Result<Vec<String>, StartError> {
-    let surroundings = Surroundings::default();
-    let keyring = keys::load(&config.tokens)?;
-    settings::brig(config)?;
-    settings::edge(config, &keyring, &surroundings)?;
-    let Some(federation) = config.federating() else {
-        return Ok(vec!["federation is off: this backend will talk to no other".into()]);
-    };
-    let (_, warnings) = certificates(federation, surroundings.clock.as_ref())?;
-    Ok(warnings.iter().map(ToString::to_string).collect())
 }
 
 /// Where the internal listener of a node with that configuration is.
@@ -311,7 +320,7 @@ fn open(config: &Config, surroundings: &Surroundings) -> Result<Store, StartErro
     let mut options = Options::new(Place::Folder(config.data.clone()), config.domain.clone());
     options.clock = Arc::clone(&surroundings.clock);
     options.rng = Arc::clone(&surroundings.rng);
-    Store::open(options).map_err(|source| StartError::Open { folder: config.data.clone(), source })
+    Ok(Store::open(options)?)
 }
 
 async fn bind(option: &'static str, address: SocketAddr) -> Result<Bound, StartError> {
@@ -322,11 +331,14 @@ async fn bind(option: &'static str, address: SocketAddr) -> Result<Bound, StartE
 async fn bind_internal(config: &Config) -> Result<Bound, StartError> {
     match internal_target(config) {
         Target::Tcp(address) => bind("internal.listen", address).await,
-        Target::Unix(path) => Bound::unix(&path).map_err(|source| StartError::Listen {
-            option: "internal.listen",
-            place: path.display().to_string(),
-            source,
-        }),
+        Target::Unix(path) => {
+            check::socket_path(&path)?;
+            Bound::unix(&path).map_err(|source| StartError::Listen {
+                option: "internal.listen",
+                place: path.display().to_string(),
+                source,
+            })
+        }
     }
 }
 

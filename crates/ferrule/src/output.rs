@@ -1,9 +1,23 @@
 //! What the command line prints: results on standard output, everything else on standard error, colours only on a
 //! terminal.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    fmt,
+    io::{self, IsTerminal, Write},
+};
 
 use owo_colors::{OwoColorize, Style};
+
+/// Prints a line of the result on standard output. Nobody reads any more where the pipe is closed, which is no failure.
+///
+/// # Errors
+/// The line cannot be written.
+pub fn line(text: fmt::Arguments<'_>) -> io::Result<()> {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
 
 /// Prints an error with all its causes.
 pub fn error(error: &anyhow::Error) {

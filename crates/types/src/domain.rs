@@ -37,6 +37,9 @@ pub enum DomainError {
     /// Longer than [`Domain::MAX_LEN`].
     #[error("a domain has at most 253 bytes")]
     TooLong,
+    /// A URL, or a domain with a port.
+    #[error("a domain is written alone: without `https://`, port and path")]
+    Url,
 }
 
 impl FromStr for Domain {
@@ -54,7 +57,8 @@ impl FromStr for Domain {
         let mut last = "";
         for (index, label) in folded.split('.').enumerate() {
             if !is_label(label.as_bytes()) {
-                return Err(DomainError::Label(index + 1));
+                let url = folded.contains([':', '/']);
+                return Err(if url { DomainError::Url } else { DomainError::Label(index + 1) });
             }
             labels += 1;
             last = label;
@@ -130,6 +134,9 @@ mod tests {
             ("a_b.example", DomainError::Label(1)),
             ("münchen.example", DomainError::Label(1)),
             ("127.0.0.1", DomainError::NumericEnd),
+            ("https://a.example", DomainError::Url),
+            ("a.example:8443", DomainError::Url),
+            ("a.example/", DomainError::Url),
             (long_label.as_str(), DomainError::Label(1)),
             (long.as_str(), DomainError::TooLong),
         ] {

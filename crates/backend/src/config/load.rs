@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     io,
     path::{Path, PathBuf},
 };
@@ -35,6 +36,22 @@ pub enum ConfigError {
     /// An environment variable does not name an option's place.
     #[error("{0}: the environment variable names no option")]
     Environment(String),
+    /// There is no such file.
+    #[error("{}: there is no such file; `ferrule init` writes one, `--config FILE` names another", .0.display())]
+    Missing(PathBuf),
+    /// The name or the value of an environment variable for Ferrule is not UTF-8.
+    #[error("{0}: the environment variable is not UTF-8")]
+    NotUtf8(String),
+    /// Environment variables name an unknown key, or give a value of the wrong type.
+    #[error("{}, in the place of what {} says: {message}", variables.join(", "), file.display())]
+    Overridden {
+        /// The file that they were laid over.
+        file: PathBuf,
+        /// The variables that are to blame, or all of them where that cannot be told.
+        variables: Vec<String>,
+        /// What is wrong, as the parser says it.
+        message: String,
+    },
     /// No TOML, an unknown key, or a value of the wrong type.
     #[error("{}: {message}", file.display())]
     Parse {
@@ -44,7 +61,7 @@ pub enum ConfigError {
         message: String,
     },
     /// The file cannot be read.
-    #[error("{}: {source}", file.display())]
+    #[error("{} cannot be read", file.display())]
     Read {
         /// The file.
         file: PathBuf,
@@ -55,8 +72,11 @@ pub enum ConfigError {
 
 /// Reads a configuration file, lays the environment over it, and checks it. Relative paths in it count from the
 /// file's folder.
-pub fn load(file: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+pub fn load(file: &Path, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(file).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => ConfigError::Missing(file.to_owned()),
+        _ => ConfigError::Read { file: file.to_owned(), source },
+    })?;
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     from_text(&text, file, environment, folder)
 }
@@ -65,27 +85,67 @@ pub fn load(file: &Path, environment: impl Iterator<Item = (String, String)>) ->
 pub fn from_text(
     text: &str,
     file: &Path,
-    environment: impl Iterator<Item = (String, String)>,
+    environment: impl Iterator<Item = (OsString, OsString)>,
     folder: &Path,
 ) -> Result<Config, ConfigError> {
-    let parse = |message: String| ConfigError::Parse { file: file.to_owned(), message };
-    // Parsed once as it stands, for messages with line numbers, and once more with the environment laid over.
-    let mut table: Table = toml::from_str(text).map_err(|e| parse(e.to_string()))?;
-    let mut overridden = false;
-    for (name, value) in environment {
-        if let Some(path) = option_path(&name) {
-            overlay(&mut table, &path, &value).ok_or(ConfigError::Environment(name))?;
-            overridden = true;
-        }
-    }
-    let mut config: Config = if overridden {
-        Config::try_from_table(table).map_err(&parse)?
+    let parse = |e: toml::de::Error| ConfigError::Parse { file: file.to_owned(), message: e.to_string() };
+    let table: Table = toml::from_str(text).map_err(parse)?;
+    let variables = overrides(environment)?;
+    let mut config: Config = if variables.is_empty() {
+        // From the text, not from the table: messages have line numbers then.
+        toml::from_str(text).map_err(parse)?
     } else {
-        toml::from_str(text).map_err(|e| parse(e.to_string()))?
+        let laid_over = overlaid(&table, &variables)?;
+        Config::try_from_table(laid_over).or_else(|message| {
+            if Config::try_from_table(table.clone()).as_ref() == Err(&message) {
+                return toml::from_str(text).map_err(parse);
+            }
+            Err(ConfigError::Overridden { file: file.to_owned(), variables: guilty(&table, &variables), message })
+        })?
     };
     check(&config)?;
     config.resolve_paths(folder);
     Ok(config)
+}
+
+/// A variable that sets an option.
+struct Variable {
+    name: String,
+    path: Vec<String>,
+    value: String,
+}
+
+/// The variables that set options. What is in the environment for others may be in any encoding.
+fn overrides(environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<Variable>, ConfigError> {
+    let ours = environment.filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+    let mut variables = Vec::new();
+    for (name, value) in ours {
+        let not_utf8 = || ConfigError::NotUtf8(name.to_string_lossy().into_owned());
+        let name = name.to_str().ok_or_else(not_utf8)?;
+        if let Some(path) = option_path(name) {
+            let value = value.into_string().map_err(|_| not_utf8())?;
+            variables.push(Variable { name: name.to_owned(), path, value });
+        }
+    }
+    Ok(variables)
+}
+
+fn overlaid<'a>(table: &Table, variables: impl IntoIterator<Item = &'a Variable>) -> Result<Table, ConfigError> {
+    let mut table = table.clone();
+    for Variable { name, path, value } in variables {
+        overlay(&mut table, path, value).ok_or_else(|| ConfigError::Environment(name.clone()))?;
+    }
+    Ok(table)
+}
+
+/// The variables that spoil a good file each by itself; all of them where that tells nothing.
+fn guilty(table: &Table, variables: &[Variable]) -> Vec<String> {
+    let good = |table: Table| Config::try_from_table(table).is_ok();
+    let spoils = |variable: &&Variable| !overlaid(table, [*variable]).is_ok_and(good);
+    let guilty: Vec<&Variable> =
+        if good(table.clone()) { variables.iter().filter(spoils).collect() } else { Vec::new() };
+    let named = if guilty.is_empty() { variables.iter().collect() } else { guilty };
+    named.iter().map(|variable| variable.name.clone()).collect()
 }
 
 fn option_path(variable: &str) -> Option<Vec<String>> {
@@ -216,7 +276,7 @@ mod tests {
     "#;
 
     fn read(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
-        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let environment = environment.iter().map(|(k, v)| ((*k).into(), (*v).into()));
         from_text(text, Path::new("ferrule.toml"), environment, Path::new("/etc/ferrule")).map_err(|e| e.to_string())
     }
 
@@ -256,6 +316,31 @@ mod tests {
         assert_eq!(config.edge.allowed_origins, ["https://app.example"]);
         let error = read(FEDERATED, &[("FERRULE_FEDERATION__TYPO", "3")]).unwrap_err();
         assert!(error.contains("typo"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_is_blamed_for_what_it_spoils() {
+        let good = ("FERRULE_FEDERATION__VERIFY_DEPTH", "3");
+        let error = read(FEDERATED, &[good, ("FERRULE_FOO", "1"), ("FERRULE_LOG__FORMAT", "loud")]).unwrap_err();
+        assert!(error.starts_with("FERRULE_FOO, FERRULE_LOG__FORMAT, ") && error.contains("foo"), "{error}");
+        let error = read("[log]", &[good, ("FERRULE_DOMAIN", "a.example")]).unwrap_err();
+        assert!(error.contains(good.0) && error.contains("FERRULE_DOMAIN"), "{error}");
+        let error = read(&format!("{FEDERATED}\nverify_deph = 3"), &[good]).unwrap_err();
+        assert!(error.starts_with("ferrule.toml: ") && error.contains("line 9"), "{error}");
+    }
+
+    #[test]
+    fn an_address_is_asked_for_in_words() {
+        for line in ["[edge]\nlisten = 'localhost:8080'", "[internal]\nlisten = 'localhost:8081'"] {
+            let error = read(&format!("domain = 'a.example'\n{line}"), &[]).unwrap_err();
+            assert!(error.contains("localhost:808") && error.contains("an IP address with a port"), "{error}");
+        }
+        for line in ["listen = '8443'", "dns = 'ns.example:53'"] {
+            let error = read(&format!("{FEDERATED}\n{line}"), &[]).unwrap_err();
+            assert!(error.contains("an IP address with a port"), "{error}");
+        }
+        let config = read(&format!("{FEDERATED}\ndns = '[::1]:53'"), &[]).unwrap();
+        assert_eq!(config.federation.unwrap().dns, Some("[::1]:53".parse().unwrap()));
     }
 
     #[test]

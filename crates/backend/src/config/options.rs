@@ -95,6 +95,7 @@ impl Default for Accounts {
 #[serde(deny_unknown_fields, default)]
 pub struct Edge {
     /// Where clients connect, in plain HTTP: TLS is terminated in front of it.
+    #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
     /// The origins that browsers may call from, such as `https://webapp.example.com`; `*` allows every one.
     pub allowed_origins: Vec<String>,
@@ -174,9 +175,22 @@ impl<'de> Deserialize<'de> for Bind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(|_| {
-            serde::de::Error::custom(format!("`{text}` is neither an address with a port nor `unix` or `unix:/path`"))
+            serde::de::Error::custom(format!(
+                "`{text}` is neither an IP address with a port nor `unix` or `unix:/path`"
+            ))
         })
     }
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        serde::de::Error::custom(format!("`{text}` is not an IP address with a port, such as `127.0.0.1:8080`"))
+    })
+}
+
+fn some_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    address(deserializer).map(Some)
 }
 
 /// Access tokens and cookies.
@@ -220,7 +234,7 @@ pub struct Federation {
     #[serde(default = "yes")]
     pub enabled: bool,
     /// Where other backends connect, with mutual TLS.
-    #[serde(default = "default_federation_listen")]
+    #[serde(default = "default_federation_listen", deserialize_with = "address")]
     pub listen: SocketAddr,
     /// The certificate chain of the server role, and of the client role unless that has its own.
     pub certificate: PathBuf,
@@ -243,7 +257,7 @@ pub struct Federation {
     #[serde(default = "default_verify_depth")]
     pub verify_depth: u8,
     /// The name server, `address:port`; without it the system's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_address")]
     pub dns: Option<SocketAddr>,
     /// Which backends are allowed: `allowNone`, `allowDynamic` (those listed here or by `ferrule federation allow`),
     /// or `allowAll`.

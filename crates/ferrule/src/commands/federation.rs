@@ -24,7 +24,7 @@ pub async fn run(command: FederationCommand) -> Result<ExitCode> {
 }
 
 fn internal(file: &std::path::Path) -> Result<Target> {
-    Ok(backend::internal_target(&config::load(file, std::env::vars())?))
+    Ok(backend::internal_target(&config::load(file, std::env::vars_os())?))
 }
 
 async fn allow(target: &Target, domain: &Domain, search_policy: SearchPolicy) -> Result<ExitCode> {

@@ -81,7 +81,9 @@ impl FromStr for Peer {
     fn from_str(text: &str) -> Result<Self, String> {
         let (domain, address) = text.split_once('=').ok_or("expected DOMAIN=ADDRESS:PORT")?;
         let domain = domain.parse::<Domain>().map_err(|e| format!("{domain}: {e}"))?;
-        let address = address.parse::<SocketAddr>().map_err(|e| format!("{address}: {e}"))?;
+        let address = address
+            .parse::<SocketAddr>()
+            .map_err(|_| format!("`{address}` is not an IP address with a port, such as `127.0.0.1:8443`"))?;
         Ok(Self(lab::PeerPlan { domain, address }))
     }
 }

@@ -9,7 +9,7 @@ use super::runtime;
 
 /// Runs a backend until it is asked to end.
 pub fn run(file: &Path) -> Result<ExitCode> {
-    let config = config::load(file, std::env::vars())?;
+    let config = config::load(file, std::env::vars_os())?;
     backend::logging::start(&config.log)?;
     runtime::block_on(async move {
         let node = Node::start(config, Surroundings::default()).await?;

@@ -21,5 +21,6 @@ mod reload;
 mod remotes;
 mod search;
 mod serve;
+mod start;
 mod streams;
 mod support;
