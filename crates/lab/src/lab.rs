@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{self, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -170,8 +171,20 @@ fn authority(root: &Path) -> Result<Authority> {
     let validity = Validity::starting(SystemClock.now(), CA_LASTS);
     let authority = Authority::root(&AuthorityRequest::new("Ferrule laboratory", validity))?;
     fs::write(&certificate, authority.certificate_pem()).with_context(|| certificate.display().to_string())?;
-    fs::write(&key, authority.key_pem()).with_context(|| key.display().to_string())?;
+    write_secret(&key, authority.key_pem().as_bytes()).with_context(|| key.display().to_string())?;
     Ok(authority)
+}
+
+/// Writes a file that nobody but its owner reads, in the place of an old one.
+fn write_secret(path: &Path, contents: &[u8]) -> io::Result<()> {
+    if path.exists() {
+        fs::remove_file(path)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(contents)
 }
 
 /// Writes a new certificate into a folder, in the place of an old one.

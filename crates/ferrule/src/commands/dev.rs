@@ -1,6 +1,6 @@
 //! `ferrule dev`: throwaway federated backends.
 
-use std::{process::ExitCode, time::Duration};
+use std::{fs, io, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use lab::{Lab, Plan};
@@ -10,6 +10,10 @@ use super::{DevArgs, runtime};
 /// Starts the backends, says where they are, and stays until it is asked to end.
 pub async fn run(args: DevArgs) -> Result<ExitCode> {
     backend::logging::to_stderr("warn")?;
+    // Before anything else: whoever waits for the file must not find one of an earlier laboratory.
+    if let Some(file) = &args.ready_file {
+        remove(file)?;
+    }
     let peers: Vec<_> = args.peers.into_iter().map(|p| p.0).collect();
     let mut plan = Plan::of(&args.backends, &peers, args.strategy.into());
     plan.data = args.data;
@@ -26,8 +30,20 @@ pub async fn run(args: DevArgs) -> Result<ExitCode> {
         ready.write(file).with_context(|| format!("writing {}", file.display()))?;
     }
     runtime::end_requested().await;
+    // Before the backends, so that nobody is sent to one that is gone.
+    let removed = args.ready_file.as_deref().map_or(Ok(()), remove);
     lab.stop().await;
+    removed?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn remove(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", file.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn duplicate<'a>(domains: impl Iterator<Item = &'a types::Domain>) -> Option<&'a types::Domain> {

@@ -11,7 +11,7 @@ use testkit::{
     Credentials,
     client::Operator,
     peer::{ForeignBackend, Reply, after_versions},
-    process::{Backend, Dev, DevPlan, Peer, run as run_program},
+    process::{Backend, Child, Dev, DevPlan, Peer, run as run_program},
 };
 use tokio::net::TcpListener;
 
@@ -215,4 +215,52 @@ fn what_cannot_be_started_is_told_and_leaves_no_ready_file() {
         assert!(ended.stderr.contains(told), "{arguments:?}: {}", ended.stderr);
         assert!(!file.exists(), "{arguments:?}");
     }
+}
+
+#[test]
+fn a_ready_file_is_there_only_while_the_laboratory_runs() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ready.json");
+        let ready = file.display().to_string();
+        // What an earlier laboratory left behind would send readers to ports where nobody listens.
+        fs::write(&file, "{}").unwrap();
+        let ended =
+            run_program(ferrule(), ["dev", "--backends", "a.example,a.example", "--ready-file", &ready]).unwrap();
+        assert!(!ended.status.success() && !file.exists(), "it was taken away before anything else");
+        fs::write(&file, "{}").unwrap();
+        let mut child = Child::start(ferrule(), ["dev", "--backends", "a.example", "--ready-file", &ready]).unwrap();
+        let good = |_: &Child| fs::read_to_string(&file).ok().filter(|text| text.contains("a.example"));
+        child.until("the ready-file", good).unwrap();
+        assert!(child.terminate().unwrap().success());
+        assert!(!file.exists(), "it ended, and the ready-file with it");
+        // One that cannot be taken away is told of.
+        let ended =
+            run_program(ferrule(), ["dev", "--backends", "a.example", "--ready-file", "/proc/version"]).unwrap();
+        assert!(!ended.status.success() && ended.stderr.contains("/proc/version"), "{}", ended.stderr);
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn keys_of_the_laboratory_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = plan(&["a.example"]);
+        plan.peers = vec![("x.example".into(), "127.0.0.1:9".parse().unwrap())];
+        plan.data = Some(folder.path().to_owned());
+        let dev = Dev::start(ferrule(), &plan).unwrap();
+        let backend = folder.path().join("a.example");
+        for key in [
+            folder.path().join("federation-ca-key.pem"),
+            folder.path().join("x.example/federation-key.pem"),
+            backend.join("federation-key.pem"),
+            backend.join("zauth-private.txt"),
+        ] {
+            let mode = fs::metadata(&key).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}: {mode:o}", key.display());
+        }
+        dev.stop().unwrap();
+    });
 }
