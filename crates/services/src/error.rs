@@ -34,7 +34,7 @@ pub enum OutboundError {
     #[error("srv record not found: {0}")]
     InvalidDomain(String),
     /// The remote answered with something else than 2xx: 533 `federation-remote-error`.
-    #[error("a remote federator failed with status code: {status}")]
+    #[error("A remote federator failed with status code: {status}")]
     Remote {
         /// The status of the answer.
         status: u16,

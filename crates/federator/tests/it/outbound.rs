@@ -688,7 +688,7 @@ async fn a_remotes_error_is_kept_inside() {
         let error = bench.call().await.unwrap_err();
         assert_eq!(told(&error), (533, "federation-remote-error"));
         assert_eq!(error, OutboundError::Remote { status, inner });
-        assert_eq!(error.to_string(), format!("a remote federator failed with status code: {status}"));
+        assert_eq!(error.to_string(), format!("A remote federator failed with status code: {status}"));
     }
 }
 
