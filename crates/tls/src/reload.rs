@@ -68,8 +68,16 @@ pub enum Check {
 pub struct Reloader {
     sources: Sources,
     handle: ContextsHandle,
-    /// Of the contents last seen, good or bad: a fault is told once.
-    seen: Mutex<[u8; 32]>,
+    seen: Mutex<Seen>,
+}
+
+/// What the last look found.
+#[derive(Debug)]
+struct Seen {
+    /// Of the contents of the files, good or bad: a fault of theirs is told once.
+    fingerprint: [u8; 32],
+    /// Whether they await the next look because something else failed, the system's store.
+    pending: bool,
 }
 
 impl Reloader {
@@ -79,8 +87,9 @@ impl Reloader {
     /// [`TlsError`]: which file cannot be used, and why.
     pub fn load(sources: Sources) -> Result<Self, TlsError> {
         let files = Files::read(&sources);
-        let contexts = files.contexts(&sources, 1)?;
-        Ok(Self { handle: ContextsHandle::new(contexts), seen: Mutex::new(files.fingerprint()), sources })
+        let contexts = files.contexts(&sources, 1).map_err(Failure::into_error)?;
+        let seen = Seen { fingerprint: files.fingerprint(), pending: false };
+        Ok(Self { handle: ContextsHandle::new(contexts), seen: Mutex::new(seen), sources })
     }
 
     /// The contexts, now and later.
@@ -121,22 +130,51 @@ impl Reloader {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let files = Files::read(&self.sources);
         let fingerprint = files.fingerprint();
-        if *seen == fingerprint && !force {
+        let changed = seen.fingerprint != fingerprint;
+        if !changed && !seen.pending && !force {
             return Check::Unchanged;
         }
-        *seen = fingerprint;
+        let told = seen.pending && !changed && !force;
+        seen.fingerprint = fingerprint;
         let generation = self.handle.contexts().generation + 1;
         match files.contexts(&self.sources, generation) {
             Ok(contexts) => {
+                seen.pending = false;
                 info!(generation, "updating TLS settings");
                 self.handle.replace(contexts);
                 Check::Updated(generation)
             }
-            Err(error) => {
-                error!(failure = error.name(), "federation setup error while updating certificates: {error}");
+            Err(failure) => {
+                seen.pending = matches!(failure, Failure::OfSystem(_));
+                let error = failure.into_error();
+                if !told {
+                    error!(failure = error.name(), "federation setup error while updating certificates: {error}");
+                }
                 Check::Failed(error)
             }
         }
+    }
+}
+
+/// Why there are no new contexts.
+enum Failure {
+    /// The files are at fault: nothing changes until one of them does.
+    OfFiles(TlsError),
+    /// The system's store could not be had, which is no fault of the files and may pass.
+    OfSystem(TlsError),
+}
+
+impl Failure {
+    fn into_error(self) -> TlsError {
+        match self {
+            Self::OfFiles(error) | Self::OfSystem(error) => error,
+        }
+    }
+}
+
+impl From<TlsError> for Failure {
+    fn from(error: TlsError) -> Self {
+        Self::OfFiles(error)
     }
 }
 
@@ -201,11 +239,11 @@ impl Files {
         fingerprint
     }
 
-    fn contexts(&self, sources: &Sources, generation: u64) -> Result<Contexts, TlsError> {
+    fn contexts(&self, sources: &Sources, generation: u64) -> Result<Contexts, Failure> {
         let server = self.identity(Role::Server, &sources.server)?;
         let client = self.identity(Role::Client, &sources.client)?;
         let roots = self.roots(sources.roots.system)?;
-        Contexts::new(generation, server, client, roots)
+        Ok(Contexts::new(generation, server, client, roots)?)
     }
 
     fn identity(&self, role: Role, files: &KeyFiles) -> Result<Identity, TlsError> {
@@ -217,7 +255,7 @@ impl Files {
         Identity::from_pem(role, (&certificate_at, certificate), (&key_at, key))
     }
 
-    fn roots(&self, system: bool) -> Result<Roots, TlsError> {
+    fn roots(&self, system: bool) -> Result<Roots, Failure> {
         let mut roots = Roots::empty();
         for (path, must_have_one) in &self.roots {
             let at = path.display().to_string();
@@ -228,11 +266,11 @@ impl Files {
             }
         }
         if system {
-            roots.add_system()?;
+            roots.add_system().map_err(Failure::OfSystem)?;
         }
         if roots.is_empty() {
             let file = self.roots.first().map_or_else(|| "(none)".to_owned(), |(path, _)| path.display().to_string());
-            return Err(TlsError::InvalidCAStore { file, problem: Problem::NothingTrusted });
+            return Err(TlsError::InvalidCAStore { file, problem: Problem::NothingTrusted }.into());
         }
         Ok(roots)
     }

@@ -191,6 +191,35 @@ fn s18_a_running_program_takes_up_a_new_certificate() {
     });
 }
 
+#[test]
+fn s18_a_system_store_that_fails_for_a_while_does_not_keep_a_new_certificate_away() {
+    run(async {
+        let world = testkit::World::new().await.unwrap();
+        let folder = testkit::process::Folder::init(crate::support::ferrule(), &world, "served.example", "").unwrap();
+        let config = fs::read_to_string(folder.config()).unwrap();
+        fs::write(folder.config(), config.replace("[federation]\n", "[federation]\nsystem_ca = true\n")).unwrap();
+        // Where the system's store is, on every system.
+        let store = folder.path("system.pem");
+        fs::write(&store, world.certificates().root_pem()).unwrap();
+        let served = folder.serve_in(&[("SSL_CERT_FILE", &store.display().to_string()), ("SSL_CERT_DIR", "")]).unwrap();
+        let backend = served.backend();
+        let roots = world.certificates().root_pem();
+        let caller = Caller::new(backend.federation, &backend.infra, &roots, Shown::Nothing).unwrap();
+        let old = leaf_of(&caller).await;
+        // The store is being rewritten while the certificate is renewed.
+        fs::write(&store, "").unwrap();
+        let new = world.certificates().issue(Specimen::Good, backend.infra.as_str()).unwrap();
+        fs::write(folder.path("federation.pem"), &new.chain).unwrap();
+        fs::write(folder.path("federation-key.pem"), &new.key).unwrap();
+        until(async || served.log().contains("of the system")).await;
+        assert_eq!(leaf_of(&caller).await, old);
+        fs::write(&store, world.certificates().root_pem()).unwrap();
+        until(async || leaf_of(&caller).await == der(&new)).await;
+        let told = served.log().lines().filter(|line| line.contains("of the system")).count();
+        assert_eq!(told, 1, "a fault is told once");
+    });
+}
+
 /// Polls: another process gives no signal.
 async fn until(mut done: impl AsyncFnMut() -> bool) {
     let polling = async {
