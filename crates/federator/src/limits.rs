@@ -172,17 +172,17 @@ pub struct IngressLimits {
     pub header_bytes: usize,
     /// Size in bytes of a request's body, unless the RPC says more; beyond it 413.
     pub body_bytes: usize,
-    /// How many bytes of request bodies are held at a time, over all connections; beyond it 503.
+    /// How many bytes of request bodies are held at a time, over all connections. A request waits for room as long as
+    /// its body might be silent; beyond it 503. Only calls that are let in count.
     pub body_memory: usize,
+    /// How many of them may be of one address (of IPv6: one /64). At least as much as the largest body.
+    pub body_memory_per_address: usize,
     /// How long the peer may take no byte of an answer; beyond it the connection is closed.
     pub answer_idle: Duration,
     /// How long a connection without a request stays open.
     pub idle: Duration,
     /// Age beyond which a connection takes no new requests, so that the peer comes back and is judged anew.
     pub connection_age: Duration,
-    /// How long a connection that takes no new requests may go on with those that were begun; beyond it the connection
-    /// is closed.
-    pub winding: Duration,
     /// How long a connection that takes no new requests may go on with those that were begun; beyond it the connection
     /// is closed.
     pub winding: Duration,
@@ -226,11 +226,11 @@ impl Default for IngressLimits {
             body_total: Duration::from_secs(120),
             header_bytes: 64 * KIB,
             body_bytes: MIB,
-            body_memory: 64 * MIB,
+            body_memory: 256 * MIB,
+            body_memory_per_address: 64 * MIB,
             answer_idle: Duration::from_secs(30),
             idle: Duration::from_secs(120),
             connection_age: Duration::from_secs(3600),
-            winding: Duration::from_secs(600),
             winding: Duration::from_secs(600),
             ping_interval: Duration::from_secs(15),
             ping_timeout: Duration::from_secs(5),

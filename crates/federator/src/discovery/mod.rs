@@ -103,6 +103,11 @@ impl Discovery {
         self.find_for(Asker::Inward, domain).await
     }
 
+    /// How long a look-up takes at most.
+    pub(crate) fn longest(&self) -> Duration {
+        self.0.limits.try_timeout * self.0.limits.tries.max(1)
+    }
+
     async fn find_for(&self, asker: Asker, domain: &Domain) -> Found {
         let (work, mine) = {
             // The lock on the flights is held while the memory is asked, so that nobody starts a look-up between the

@@ -32,7 +32,7 @@ use self::{
     connect::{Opened, Opening},
     failure::Lost,
     link::{Link, Stream},
-    remote::{Remote, Remotes},
+    remote::{Remote, Remotes, Turn},
 };
 use crate::{
     discovery::{self, Discovery, DiscoveryError, Target},
@@ -130,23 +130,32 @@ impl Call<'_> {
         let counting = parts.metrics.outgoing(target);
         let remote = remotes.of(target, &parts.limits)?;
         let entered = remote.enter(&parts.limits, parts.clock.as_ref(), parts.rng.as_ref());
-        let turn = entered.inspect_err(|error| self.steps.take(asked, || held_back_step(target, error)))?;
-        let result = self.attempt(&remote, counting).await;
+        let mut turn = entered.inspect_err(|error| self.steps.take(asked, || held_back_step(target, error)))?;
+        let result = self.attempt(&remote, counting, &mut turn).await;
         turn.settle(&result);
         result
     }
 
-    async fn attempt(&self, remote: &Remote, counting: Counting<'_>) -> Result<Response<Body>, OutboundError> {
+    async fn attempt(
+        &self,
+        remote: &Remote,
+        counting: Counting<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Response<Body>, OutboundError> {
         let parts = &self.outbound.parts;
+        turn.waits(parts.discovery.longest(), OutboundError::DiscoveryFailure);
         let targets = self.discover().await?;
         counting.confirm();
         let (generation, tls) = parts.tls.current();
         let mut again = true;
         loop {
+            turn.waits(parts.limits.connect_all, OutboundError::ConnectionRefused);
             let stream = self.connection(remote, &targets, generation, &tls).await?;
             let request = request::request(self.call, &parts.own_domain, &stream.target.host, self.id)?;
+            turn.waits(parts.limits.answer_head, OutboundError::Http2);
             match timeout(parts.limits.answer_head, stream.send(request)).await {
                 Ok(Ok(answer)) => {
+                    turn.has_answer();
                     let link = Arc::clone(&stream);
                     let answer = answer.map(|body| RemoteBody::new(body, parts.limits.answer_idle, stream));
                     return answer::judge(answer, &link, &parts.limits).await;

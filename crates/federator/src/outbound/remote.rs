@@ -6,9 +6,11 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use services::OutboundError;
+use tokio::time::Instant;
 use types::{Clock, Domain, Rng};
 
 use super::{
@@ -17,6 +19,10 @@ use super::{
     pool::Pool,
 };
 use crate::{flight::Flight, limits::OutboundLimits};
+
+/// A caller who leaves has learnt nothing about the remote, unless he waited for more than this part of the time that
+/// the step may take. Callers that give up after 5 s are common and the steps have 9 s and more, so it is less than half.
+const PATIENT_PART: u32 = 3;
 
 /// The state of one remote. Nothing in it is shared with another.
 #[derive(Debug)]
@@ -51,7 +57,7 @@ impl Remote {
         rng: &'a dyn Rng,
     ) -> Result<Turn<'a>, OutboundError> {
         let admission = self.breaker().admit(clock.monotonic())?;
-        let turn = Turn { remote: self, admission, clock, rng, settled: false };
+        let turn = Turn { remote: self, admission, clock, rng, settled: false, waiting: None };
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= limits.waiting_calls {
             // Dropping the turn takes the count back.
             return Err(OutboundError::Busy { retry_after: limits.busy_retry_after });
@@ -71,9 +77,37 @@ pub(super) struct Turn<'a> {
     clock: &'a dyn Clock,
     rng: &'a dyn Rng,
     settled: bool,
+    waiting: Option<Waiting>,
+}
+
+/// What a call waits for.
+struct Waiting {
+    since: Instant,
+    limit: Duration,
+    /// What it means that nothing comes.
+    failure: fn(String) -> OutboundError,
+}
+
+impl Waiting {
+    /// What to think of the remote if the caller leaves now.
+    fn abandoned(&self) -> Option<OutboundError> {
+        let waited = self.since.elapsed();
+        let patient = waited > self.limit / PATIENT_PART;
+        patient.then(|| (self.failure)(format!("nothing came within {waited:.1?}, then the caller left")))
+    }
 }
 
 impl Turn<'_> {
+    /// From now on the call waits for something that may take that long.
+    pub(super) fn waits(&mut self, limit: Duration, failure: fn(String) -> OutboundError) {
+        self.waiting = Some(Waiting { since: Instant::now(), limit, failure });
+    }
+
+    /// The remote has answered; what is still to come tells nothing new.
+    pub(super) fn has_answer(&mut self) {
+        self.waiting = None;
+    }
+
     /// Tells the breaker what became of the call.
     ///
     /// Failures of the connection, of TLS and of HTTP/2 count, and so does DNS that does not answer for the domain: each
@@ -105,7 +139,8 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.remote.waiting.fetch_sub(1, Ordering::Relaxed);
         if !self.settled {
-            self.tell(Verdict::Unknown);
+            let failure = self.waiting.as_ref().and_then(Waiting::abandoned);
+            self.tell(failure.as_ref().map_or(Verdict::Unknown, Verdict::Failed));
         }
     }
 }

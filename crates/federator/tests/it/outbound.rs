@@ -794,6 +794,59 @@ async fn a_remotes_own_errors_do_not_open_the_breaker_and_count_as_answers() {
     assert_eq!(served.load(Ordering::SeqCst), 9);
 }
 
+/// Clients with little patience never see a deadline of ours pass.
+#[tokio::test]
+async fn callers_who_leave_after_a_long_wait_open_the_breaker_and_those_who_leave_soon_do_not() {
+    let limit = Duration::from_millis(900);
+    let outbound = || OutboundLimits {
+        connect_all: limit,
+        answer_head: limit,
+        handshake: PATIENCE,
+        breaker: BreakerLimits { failures: 2, ..BreakerLimits::default() },
+        ..OutboundLimits::default()
+    };
+    let dns = || DnsLimits { tries: 3, try_timeout: limit / 3, ..DnsLimits::default() };
+    let (mute_port, _mute) = mute().await;
+    for (shown, expected) in [
+        ("DNS is silent", (400, "discovery-failure")),
+        ("the handshake hangs", (521, "federation-connection-refused")),
+        ("no answer", (533, "federation-http2-error")),
+    ] {
+        let limits = Limits { dns: dns(), outbound: outbound(), ..Limits::default() };
+        let bench = Bench::on(Backend::with(Setup { limits, ..Setup::default() }).await, silent()).await;
+        match shown {
+            "DNS is silent" => bench.backend.dns.say(&service("b.example"), RecordType::SRV, Say::Nothing),
+            "the handshake hangs" => bench.backend.dns.publish("b.example", 60, &[(0, 0, mute_port, TARGET)]),
+            _ => {}
+        }
+        let wait = |time| tokio::time::timeout(time, bench.out.send(call("b.example")));
+        for _ in 0..5 {
+            assert!(wait(limit / 9).await.is_err(), "{shown}: impatience opens nothing");
+        }
+        for _ in 0..2 {
+            assert!(wait(limit / 2).await.is_err(), "{shown}: not open yet");
+        }
+        let error = bench.out.send(call("b.example")).now_or_never().expect("the breaker is open").unwrap_err();
+        assert_eq!(told(&error), expected, "{shown}");
+    }
+}
+
+/// Whoever leaves while the text of a remote's error is on its way has had an answer.
+#[tokio::test]
+async fn callers_who_leave_within_an_error_do_not_open_the_breaker() {
+    let breaker = BreakerLimits { failures: 1, ..BreakerLimits::default() };
+    let limits = OutboundLimits { answer_head: Duration::from_millis(300), breaker, ..OutboundLimits::default() };
+    let drip = handler(|_| async {
+        let body = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+        Ok(Response::builder().status(500).body(body).unwrap())
+    });
+    let bench = Bench::with(limits, drip).await;
+    for _ in 0..2 {
+        let waited = tokio::time::timeout(Duration::from_millis(400), bench.out.send(call("b.example")));
+        assert!(waited.await.is_err(), "the breaker is closed");
+    }
+}
+
 /// A server that refuses the first `refusals` requests it sees, each by resetting its stream unprocessed.
 async fn refusing_streams(backend: &Backend, refusals: usize, reason: h2::Reason) -> Arc<AtomicUsize> {
     let identity = backend.certificate(HOST).identity(Role::Server).unwrap();
