@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use federation_api::{ApiVersion, Component};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use types::Domain;
 
 /// One step of a call, as the backend that took it saw it.
@@ -13,7 +13,8 @@ pub struct Hop {
     pub backend: Domain,
     /// The request it belongs to; the same on both backends.
     pub request_id: String,
-    /// How long the step took.
+    /// How long the step took; in JSON `took_us`, in microseconds.
+    #[serde(rename = "took_us", serialize_with = "micros")]
     pub took: Duration,
     /// What was done.
     #[serde(flatten)]
@@ -46,9 +47,11 @@ pub enum Step {
     Discovery {
         /// The domain.
         domain: Domain,
-        /// The targets in the order in which they will be tried, as `host:port`.
+        /// The targets by priority, as `host:port`. Those of the same priority stand as in the record; the order among
+        /// them is drawn by weight for each connection that is opened.
         targets: Vec<String>,
-        /// How long the answer stays valid.
+        /// How long the answer stays valid; in JSON `ttl_s`, in seconds.
+        #[serde(rename = "ttl_s", serialize_with = "seconds")]
         ttl: Duration,
         /// Whether the answer came from the cache.
         cached: bool,
@@ -70,11 +73,11 @@ pub enum Step {
         /// Why it failed, if it did.
         error: Option<String>,
     },
-    /// The remote answered.
+    /// The call ended.
     Answered {
-        /// The status.
+        /// The status that the caller is told: the remote's own if it is a success.
         status: u16,
-        /// The label of an error.
+        /// The label that the caller is told; without one the call succeeded.
         label: Option<String>,
     },
     /// The ingress judged the certificate of a peer.
@@ -106,6 +109,14 @@ pub enum Step {
         /// The status of its answer.
         status: u16,
     },
+}
+
+fn micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_secs())
 }
 
 /// Takes note of steps. Called on the path of the request: it must be quick and must not block.
