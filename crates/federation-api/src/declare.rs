@@ -2,9 +2,10 @@
 
 /// Declares RPCs: a marker type with its [`Rpc`](crate::Rpc) implementation each, and `RPCS`, the list of them.
 ///
-/// `Marker = "name" VERSIONS KIND (Request) -> Answer;` with the component named once in front.
+/// `Marker = "name" VERSIONS, KIND (Request) -> Answer;` with the component named once in front; with
+/// `, max_body: BYTES` behind the answer where a request may be larger than usual.
 macro_rules! rpcs {
-    ($component:ident: $($(#[$doc:meta])* $marker:ident = $name:literal $versions:expr, $kind:ident ($request:ty) -> $answer:ty;)+) => {
+    ($component:ident: $($(#[$doc:meta])* $marker:ident = $name:literal $versions:expr, $kind:ident ($request:ty) -> $answer:ty $(, max_body: $max_body:expr)?;)+) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,7 @@ macro_rules! rpcs {
                 const NAME: &'static str = $name;
                 const VERSIONS: $crate::VersionRange = $versions;
                 const KIND: $crate::Kind = $crate::Kind::$kind;
+                $(const MAX_BODY: usize = $max_body;)?
                 type Request = $request;
                 type Answer = $answer;
             }

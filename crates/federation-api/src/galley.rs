@@ -26,6 +26,12 @@ const ALL: VersionRange = VersionRange::ALL;
 const SINCE_V1: VersionRange = VersionRange::from(1);
 const SINCE_V2: VersionRange = VersionRange::from(2);
 
+/// Bytes of a request that carries what a client wrote for all clients of a group. The edge of wire-server takes
+/// Proteus messages of 40 MiB (`delivery.md` §8.1), which are 54 MiB in base64, and commit bundles of 70 MiB. Of these
+/// the 48 MiB that fit in base64 are the commit, the group info and the welcome of a group of tens of thousands of
+/// clients. Every such request is held in memory as a whole, and so it is not more.
+const CARRIES_MESSAGES: usize = 64 * 1024 * 1024;
+
 rpcs! { Galley:
     /// A member wants a subconversation to begin anew. The owner checks that he is a member of the whole and knows
     /// the present group and epoch.
@@ -63,7 +69,7 @@ rpcs! { Galley:
         (LeaveSubConversationRequest) -> LeaveSubConversationResponse;
 
     /// A welcome for users who were added to a group by a commit.
-    MlsWelcome = "mls-welcome" ALL, Call (MLSWelcomeRequest) -> MLSWelcomeResponse;
+    MlsWelcome = "mls-welcome" ALL, Call (MLSWelcomeRequest) -> MLSWelcomeResponse, max_body: CARRIES_MESSAGES;
 
     /// A client of a member is gone. The owner proposes its removal to the groups of the conversations named.
     OnClientRemoved = "on-client-removed" ALL, Notification (ClientRemovedRequest) -> EmptyResponse;
@@ -81,10 +87,12 @@ rpcs! { Galley:
         (ConversationUpdateV0) -> EmptyResponse;
 
     /// An MLS message for users of the receiver. The receiver delivers it to those it knows as members.
-    OnMlsMessageSent = "on-mls-message-sent" ALL, Notification (RemoteMLSMessage) -> EmptyResponse;
+    OnMlsMessageSent = "on-mls-message-sent" ALL, Notification
+        (RemoteMLSMessage) -> EmptyResponse, max_body: CARRIES_MESSAGES;
 
     /// A Proteus message for users of the receiver. The receiver delivers it to those it knows as members.
-    OnMessageSent = "on-message-sent" ALL, Notification (RemoteMessage) -> EmptyResponse;
+    OnMessageSent = "on-message-sent" ALL, Notification
+        (RemoteMessage) -> EmptyResponse, max_body: CARRIES_MESSAGES;
 
     /// Somebody types in a conversation of the origin. Nothing is lost if it fails.
     OnTypingIndicatorUpdated = "on-typing-indicator-updated" ALL, Call (TypingDataUpdated) -> EmptyResponse;
@@ -99,11 +107,13 @@ rpcs! { Galley:
 
     /// A Proteus message from a member. The owner checks what it checks for its own users and passes the message on
     /// to all of them.
-    SendMessage = "send-message" ALL, Call (ProteusMessageSendRequest) -> MessageSendResponse;
+    SendMessage = "send-message" ALL, Call
+        (ProteusMessageSendRequest) -> MessageSendResponse, max_body: CARRIES_MESSAGES;
 
     /// A commit from a member, with group info and perhaps a welcome. The owner checks that he is a member and
     /// judges the commit.
-    SendMlsCommitBundle = "send-mls-commit-bundle" ALL, Call (MLSMessageSendRequest) -> MLSMessageResponse;
+    SendMlsCommitBundle = "send-mls-commit-bundle" ALL, Call
+        (MLSMessageSendRequest) -> MLSMessageResponse, max_body: CARRIES_MESSAGES;
 
     /// An MLS message from a member. The owner checks that he is a member and that the group is the conversation's.
     SendMlsMessage = "send-mls-message" ALL, Call (MLSMessageSendRequest) -> MLSMessageResponse;

@@ -34,11 +34,11 @@ pub mod user;
 mod version;
 
 pub use bundle::{BackendNotification, PayloadBundle};
-pub use catalogue::rpcs;
+pub use catalogue::{max_body, rpcs};
 pub use conversation::ConversationUpdate;
 pub use encoding::{Base64ByteString, Either, EmptyResponse, LengthError, Unit};
 pub use error::{Action, GalleyError, JSONResponse, Perm};
-pub use rpc::{Component, ComponentError, Kind, Rpc, RpcInfo, RpcName, RpcNameError};
+pub use rpc::{Component, ComponentError, DEFAULT_MAX_BODY, Kind, Rpc, RpcInfo, RpcName, RpcNameError};
 pub use search::{Contact, SearchRequest, SearchResponse, UserTypeFilter};
 pub use user::UserProfile;
 pub use version::{ApiVersion, NegotiationError, SUPPORTED, VersionInfo, VersionRange, negotiate};

@@ -100,6 +100,9 @@ pub enum Kind {
     Stream,
 }
 
+/// The largest body in bytes of a request that says no more ([`Rpc::MAX_BODY`]).
+pub const DEFAULT_MAX_BODY: usize = 1024 * 1024;
+
 /// An RPC. Where the shape differs between versions there is one type per shape, with the same name and disjoint
 /// version ranges.
 pub trait Rpc: Send + Sync + 'static {
@@ -111,14 +114,21 @@ pub trait Rpc: Send + Sync + 'static {
     const VERSIONS: VersionRange;
     /// How it travels.
     const KIND: Kind;
+    /// The largest body in bytes that a request may have.
+    const MAX_BODY: usize = DEFAULT_MAX_BODY;
     /// What is asked.
     type Request: Serialize + DeserializeOwned + Send + Sync;
     /// What is answered.
     type Answer: Serialize + DeserializeOwned + Send + Sync;
 
     /// The declaration as data.
-    const INFO: RpcInfo =
-        RpcInfo { component: Self::COMPONENT, name: Self::NAME, versions: Self::VERSIONS, kind: Self::KIND };
+    const INFO: RpcInfo = RpcInfo {
+        component: Self::COMPONENT,
+        name: Self::NAME,
+        versions: Self::VERSIONS,
+        kind: Self::KIND,
+        max_body: Self::MAX_BODY,
+    };
 }
 
 /// The declaration of an RPC as data, for tables and routers.
@@ -132,4 +142,6 @@ pub struct RpcInfo {
     pub versions: VersionRange,
     /// See [`Rpc::KIND`].
     pub kind: Kind,
+    /// See [`Rpc::MAX_BODY`].
+    pub max_body: usize,
 }

@@ -29,7 +29,8 @@ fn a_declaration_is_its_data() {
             component: Component::Brig,
             name: "get-mls-client",
             versions: VersionRange::from(3),
-            kind: Kind::Call
+            kind: Kind::Call,
+            max_body: federation_api::DEFAULT_MAX_BODY,
         }
     );
     assert_eq!(RpcName::of::<galley::OnConversationUpdatedV0>(), RpcName::of::<galley::OnConversationUpdated>());
