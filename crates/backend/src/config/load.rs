@@ -10,7 +10,7 @@ use std::{
 use toml::{Table, Value};
 use types::FederationStrategy;
 
-use super::{Config, Federation};
+use super::{Config, Federation, ranges};
 
 /// The prefix of environment variables that override the file: `FERRULE_FEDERATION__VERIFY_DEPTH=3` sets
 /// `verify_depth` in `[federation]`.
@@ -183,8 +183,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         return wrong("accounts.password_memory", "argon2id takes at least 8 KiB and one pass");
     }
     let Some(federation) = &config.federation else { return Ok(()) };
-    if federation.verify_depth == 0 {
-        return wrong("federation.verify_depth", "1 admits certificates that a trusted CA signed directly; 0 none");
+    if let Some((option, problem)) = ranges::transgression(federation) {
+        return Err(ConfigError::Contradiction { option, problem });
     }
     if federation.client_certificate.is_some() != federation.client_key.is_some() {
         return wrong("federation.client_certificate", "a client certificate and its key are set together");
@@ -370,9 +370,46 @@ mod tests {
     }
 
     #[test]
+    fn limits_that_cannot_work_are_refused_by_name() {
+        for (options, most) in [
+            (
+                &[
+                    "connect",
+                    "connect_all",
+                    "handshake",
+                    "answer_headers",
+                    "answer_idle",
+                    "inward_handshake",
+                    "request_headers",
+                    "request_idle",
+                    "dns_try",
+                ][..],
+                86_400_000,
+            ),
+            (&["waiting_calls", "dns_tries"], 1_000_000),
+            (&["error_body", "request_header_bytes", "request_body_bytes"], 1 << 30),
+        ] {
+            for option in options {
+                let with = |value: i64| read(&format!("{FEDERATED}\n[federation.limits]\n{option} = {value}"), &[]);
+                for good in [1, most] {
+                    assert!(with(good).is_ok(), "{option} = {good}");
+                }
+                for bad in [0, most + 1, i64::MAX] {
+                    let error = with(bad).unwrap_err();
+                    assert!(error.starts_with(&format!("federation.limits.{option}: {bad}")), "{error}");
+                }
+            }
+        }
+        for depth in 1..=6 {
+            assert!(read(&format!("{FEDERATED}\nverify_depth = {depth}"), &[]).is_ok(), "{depth}");
+        }
+    }
+
+    #[test]
     fn contradictions_are_refused() {
         for (line, option) in [
-            ("verify_depth = 0", "verify_depth"),
+            ("verify_depth = 0", "federation.verify_depth: 0 "),
+            ("verify_depth = 7", "federation.verify_depth: 7 "),
             ("client_key = 'k.pem'", "client_certificate"),
             ("remotes = [{ domain = 'example.com' }]", "remotes"),
             ("remotes = [{ domain = 'b.example' }, { domain = 'B.example' }]", "remotes"),

@@ -5,6 +5,7 @@
 
 mod load;
 mod options;
+mod ranges;
 
 pub use load::{ConfigError, from_text, load};
 pub use options::{

@@ -253,7 +253,7 @@ pub struct Federation {
     #[serde(default)]
     pub system_ca: bool,
     /// How many signatures may lie between a trusted CA certificate and a peer's certificate: 1 means signed
-    /// directly, 2 (the default) admits one intermediate.
+    /// directly, 2 (the default) admits one intermediate; at most 6.
     #[serde(default = "default_verify_depth")]
     pub verify_depth: u8,
     /// The name server, `address:port`; without it the system's.
@@ -314,7 +314,8 @@ fn default_search_policy() -> SearchPolicy {
     SearchPolicy::ExactHandleSearch
 }
 
-/// Deadlines (in milliseconds) and sizes (in bytes) of federation. What is not set keeps its default.
+/// Deadlines (in milliseconds, at most a day) and sizes (in bytes, at most 1 GiB) of federation. What is not set keeps its
+/// default; 0 is refused everywhere.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {

@@ -1,0 +1,77 @@
+//! Between what a number of the configuration must lie.
+
+use std::ops::RangeInclusive;
+
+use super::{Federation, Limits};
+
+/// A day: longer than anybody waits, and far from what clocks cannot count.
+const MILLISECONDS: RangeInclusive<u64> = 1..=86_400_000;
+
+/// A gigabyte.
+const BYTES: RangeInclusive<u64> = 1..=1 << 30;
+
+/// Of calls, of tries.
+const TIMES: RangeInclusive<u64> = 1..=1_000_000;
+
+/// More than the longest chain that is looked at has no meaning.
+const DEPTH: RangeInclusive<u64> = 1..=tls::chain::MAX_PRESENTED as u64;
+
+/// The first option that is out of its range, and what the range is.
+pub(super) fn transgression(federation: &Federation) -> Option<(&'static str, String)> {
+    let depth = u64::from(federation.verify_depth);
+    if !DEPTH.contains(&depth) {
+        let (first, last) = DEPTH.into_inner();
+        let problem = format!(
+            "{depth} is not between {first} (a trusted CA signed the certificate directly) and {last} (the longest chain \
+             that is looked at)"
+        );
+        return Some(("federation.verify_depth", problem));
+    }
+    let ranged = ranged(&federation.limits);
+    ranged.into_iter().find_map(|(option, value, unit, range)| {
+        let value = value.filter(|value| !range.contains(value))?;
+        let (first, last) = range.into_inner();
+        Some((option, format!("{value}{unit} is not between {first} and {last}")))
+    })
+}
+
+type Ranged = (&'static str, Option<u64>, &'static str, RangeInclusive<u64>);
+
+fn ranged(limits: &Limits) -> [Ranged; 14] {
+    let Limits {
+        connect,
+        connect_all,
+        handshake,
+        answer_headers,
+        answer_idle,
+        waiting_calls,
+        error_body,
+        inward_handshake,
+        request_headers,
+        request_idle,
+        request_header_bytes,
+        request_body_bytes,
+        dns_try,
+        dns_tries,
+    } = limits;
+    let time = |option, value: &Option<u64>| (option, *value, " ms", MILLISECONDS);
+    let wide = |value: &Option<usize>| value.map(|value| u64::try_from(value).unwrap_or(u64::MAX));
+    let size = |option, value| (option, wide(value), " bytes", BYTES);
+    let count = |option, value| (option, wide(value), "", TIMES);
+    [
+        time("federation.limits.connect", connect),
+        time("federation.limits.connect_all", connect_all),
+        time("federation.limits.handshake", handshake),
+        time("federation.limits.answer_headers", answer_headers),
+        time("federation.limits.answer_idle", answer_idle),
+        count("federation.limits.waiting_calls", waiting_calls),
+        size("federation.limits.error_body", error_body),
+        time("federation.limits.inward_handshake", inward_handshake),
+        time("federation.limits.request_headers", request_headers),
+        time("federation.limits.request_idle", request_idle),
+        size("federation.limits.request_header_bytes", request_header_bytes),
+        size("federation.limits.request_body_bytes", request_body_bytes),
+        time("federation.limits.dns_try", dns_try),
+        count("federation.limits.dns_tries", dns_tries),
+    ]
+}
