@@ -30,9 +30,10 @@ pub struct RemoteRow {
 }
 
 /// The policy and the way to change it. Readers get the policy of the moment from memory; a change counts from the
-/// moment at which it is acknowledged.
+/// moment at which it is acknowledged. A change must not be dropped half way: what is in memory follows the commit.
 pub struct PolicyStore {
     store: Store,
+    own_domain: Domain,
     strategy: FederationStrategy,
     file: Remotes,
     /// Held while the list is changed or read again, so that an older list never replaces a newer one.
@@ -60,6 +61,7 @@ impl PolicyStore {
         let file = settings.federation_domain_configs.iter().map(|config| (config.domain.clone(), config.clone()));
         let policy = Self {
             store,
+            own_domain: settings.federation_domain.clone(),
             strategy: settings.federation_strategy,
             file: file.collect(),
             changing: Mutex::default(),
@@ -89,7 +91,7 @@ impl PolicyStore {
     /// Adds a remote; one that is there already gets the new settings.
     pub(crate) async fn add(&self, new: FederationDomainConfig) -> Result<(), PolicyError> {
         self.change(|stored, commit| {
-            let changes = remotes::add(&self.file, stored, &new)?;
+            let changes = remotes::add(&self.own_domain, &self.file, stored, &new)?;
             if changes {
                 put(commit, stored.get(&new.domain), &new);
             }

@@ -19,6 +19,11 @@ pub fn line(text: fmt::Arguments<'_>) -> io::Result<()> {
     }
 }
 
+/// Tells something on standard error that is neither result nor failure.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
 /// Prints an error with all its causes.
 pub fn error(error: &anyhow::Error) {
     let styled = Styles::of_stderr();

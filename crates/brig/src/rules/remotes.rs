@@ -24,6 +24,9 @@ pub enum RemotesError {
         /// In the body.
         body: Domain,
     },
+    /// The own domain, which is no remote.
+    #[error("{0} is the own domain and no remote")]
+    Own(Domain),
     /// [`MAX_REMOTES`] are listed.
     #[error("there are {MAX_REMOTES} remotes already")]
     TooMany,
@@ -38,8 +41,16 @@ pub enum RemotesError {
 /// Whether a remote may be added. What the file says already is not stored again: `Ok(false)`.
 ///
 /// # Errors
-/// [`RemotesError::InFile`], [`RemotesError::TooMany`].
-pub fn add(file: &Remotes, stored: &Remotes, new: &FederationDomainConfig) -> Result<bool, RemotesError> {
+/// [`RemotesError::Own`], [`RemotesError::InFile`], [`RemotesError::TooMany`].
+pub fn add(
+    own_domain: &Domain,
+    file: &Remotes,
+    stored: &Remotes,
+    new: &FederationDomainConfig,
+) -> Result<bool, RemotesError> {
+    if new.domain == *own_domain {
+        return Err(RemotesError::Own(new.domain.clone()));
+    }
     match file.get(&new.domain) {
         Some(same) if same == new => return Ok(false),
         Some(_) => return Err(RemotesError::InFile(new.domain.clone())),
@@ -133,14 +144,17 @@ mod tests {
             ..config("teams.example", FullSearch)
         };
         let stored = list(&[config("a.example", FullSearch), teams]);
+        let own = domain("own.example");
         let in_file = Err(RemotesError::InFile(domain("file.example")));
         let unknown = RemotesError::Unknown(domain("b.example"));
 
-        assert_eq!(add(&file, &stored, &config("b.example", NoSearch)), Ok(true));
-        assert_eq!(add(&file, &stored, &config("a.example", FullSearch)), Ok(false), "the same again");
-        assert_eq!(add(&file, &stored, &config("a.example", NoSearch)), Ok(true));
-        assert_eq!(add(&file, &stored, &config("file.example", FullSearch)), Ok(false));
-        assert_eq!(add(&file, &stored, &config("file.example", NoSearch)), in_file);
+        assert_eq!(add(&own, &file, &stored, &config("b.example", NoSearch)), Ok(true));
+        assert_eq!(add(&own, &file, &stored, &config("a.example", FullSearch)), Ok(false), "the same again");
+        let refused = Err(RemotesError::Own(own.clone()));
+        assert_eq!(add(&own, &file, &stored, &config("own.example", FullSearch)), refused);
+        assert_eq!(add(&own, &file, &stored, &config("a.example", NoSearch)), Ok(true));
+        assert_eq!(add(&own, &file, &stored, &config("file.example", FullSearch)), Ok(false));
+        assert_eq!(add(&own, &file, &stored, &config("file.example", NoSearch)), in_file);
 
         assert_eq!(update(&file, &stored, &domain("a.example"), &config("a.example", NoSearch)), Ok(()));
         assert_eq!(update(&file, &stored, &domain("b.example"), &config("b.example", NoSearch)), Err(unknown.clone()));
@@ -163,12 +177,12 @@ mod tests {
     fn the_list_is_bounded() {
         let many: Vec<_> = (0..MAX_REMOTES).map(|n| config(&format!("r{n}.example"), SearchPolicy::NoSearch)).collect();
         let stored = list(&many);
-        let file = Remotes::new();
+        let (own, file) = (domain("own.example"), Remotes::new());
         assert_eq!(
-            add(&file, &stored, &config("one.more.example", SearchPolicy::NoSearch)),
+            add(&own, &file, &stored, &config("one.more.example", SearchPolicy::NoSearch)),
             Err(RemotesError::TooMany)
         );
-        assert_eq!(add(&file, &stored, &config("r0.example", SearchPolicy::FullSearch)), Ok(true));
+        assert_eq!(add(&own, &file, &stored, &config("r0.example", SearchPolicy::FullSearch)), Ok(true));
     }
 
     #[test]

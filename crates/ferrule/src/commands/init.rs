@@ -7,6 +7,7 @@ use backend::init::{Init, write};
 use types::{Clock, SystemClock, SystemRng};
 
 use super::InitArgs;
+use crate::output;
 
 /// Writes the files and says what is left to do.
 pub fn run(args: &InitArgs) -> Result<ExitCode> {
@@ -16,23 +17,27 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
     };
     let init = Init { domain: args.domain.clone(), infra, now: SystemClock.now() };
     let written = write(&args.folder, &init, &SystemRng)?;
-    println!("Written:");
+    output::line(format_args!("Written:"))?;
     for (file, what) in &written {
-        println!("  {}  {what}", args.folder.join(file).display());
+        output::line(format_args!("  {}  {what}", args.folder.join(file).display()))?;
     }
     let Init { domain, infra, .. } = &init;
-    println!(
+    // What is in the folder where one is anyway is found without being named.
+    let config = match args.folder.as_os_str() == "." {
+        true => String::new(),
+        false => format!(" --config {}", args.folder.join("ferrule.toml").display()),
+    };
+    output::line(format_args!(
         "
 Put into DNS, so that other backends find this one:
   _wire-server-federator._tcp.{domain}. 600 IN SRV 0 10 8443 {infra}.
   {infra}. 600 IN A <the address of this machine>
 
-Give federation-ca.pem to the backends you federate with, add theirs to `ca` in ferrule.toml, and allow them:
-  ferrule federation allow other.example
+Give federation-ca.pem to the backends you federate with, and add theirs to `ca` in ferrule.toml. Then start it:
+  ferrule serve{config}
 
-Then start it:
-  ferrule serve --config {}",
-        args.folder.join("ferrule.toml").display()
-    );
+While it runs, allow the others:
+  ferrule federation allow other.example{config}"
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

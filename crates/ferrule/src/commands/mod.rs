@@ -24,7 +24,7 @@ pub struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Shows two backends on this machine find, trust and answer each other
+    /// Shows three backends on this machine find each other, and answer those whom they trust
     Demo(DemoArgs),
     /// Starts throwaway federated backends for developers of clients
     Dev(DevArgs),
@@ -35,7 +35,7 @@ enum Command {
     /// Shows or checks a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Says which other backends are allowed
+    /// Says which other backends are allowed; the backend must be running
     #[command(subcommand)]
     Federation(FederationCommand),
 }
@@ -142,16 +142,20 @@ enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 enum FederationCommand {
     /// Allows a backend, or changes what its users may find here
+    ///
+    /// This backend must be running: it is asked by its internal listener, and the change counts at once.
     Allow {
         #[command(flatten)]
         config: ConfigFile,
         /// The backend domain
         domain: Domain,
-        /// What its users may find here
-        #[arg(long, value_enum, default_value_t = Search::ExactHandle)]
-        search_policy: Search,
+        /// What its users may find here [default: as before; exact_handle_search for a new one]
+        #[arg(long, value_enum)]
+        search_policy: Option<Search>,
     },
     /// Takes a backend off the allow list
+    ///
+    /// This backend must be running: it is asked by its internal listener, and the change counts at once.
     Deny {
         #[command(flatten)]
         config: ConfigFile,
@@ -159,6 +163,8 @@ enum FederationCommand {
         domain: Domain,
     },
     /// Lists strategy and allowed backends
+    ///
+    /// This backend must be running: it is asked by its internal listener.
     List {
         #[command(flatten)]
         config: ConfigFile,

@@ -1,8 +1,14 @@
 //! The asynchronous runtime, and the signals that end a command.
 
-use std::{future::Future, process::ExitCode};
+use std::{
+    future::{Future, pending},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result};
+use tokio::sync::watch;
+
+use crate::output;
 
 /// Runs a command to its end.
 pub fn block_on(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
@@ -10,19 +16,103 @@ pub fn block_on(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitC
     runtime.block_on(command)
 }
 
-/// Resolves when the process is asked to end: Ctrl-C, or SIGTERM from a supervisor.
-pub async fn end_requested() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            },
-            Err(_) => drop(tokio::signal::ctrl_c().await),
+/// The wishes that the process end: Ctrl-C, or SIGTERM from a supervisor. None is lost from the moment at which this
+/// exists.
+pub struct Ending(watch::Receiver<Wishes>);
+
+#[derive(Clone, Copy, Default)]
+struct Wishes {
+    count: usize,
+    /// The exit status after the last of them: 128 and the number of the signal, as shells have it.
+    status: u8,
+}
+
+const INTERRUPTED: u8 = 130;
+#[cfg(unix)]
+const TERMINATED: u8 = 143;
+
+impl Ending {
+    /// Listens from now on. To be called in a runtime.
+    pub fn watch() -> Result<Self> {
+        let mut signals = Signals::listen().context("listening to signals")?;
+        let (sender, receiver) = watch::channel(Wishes::default());
+        tokio::spawn(async move {
+            loop {
+                let status = signals.next().await;
+                sender.send_modify(|wishes| *wishes = Wishes { count: wishes.count + 1, status });
+            }
+        });
+        Ok(Self(receiver))
+    }
+
+    /// Resolves once it was asked.
+    pub async fn asked(&self) {
+        self.count(1).await;
+    }
+
+    /// Resolves once it was asked twice: nothing is to be waited for any more.
+    pub async fn asked_again(&self) {
+        self.count(2).await;
+    }
+
+    /// Whether it was asked.
+    pub fn is_asked(&self) -> bool {
+        self.0.borrow().count > 0
+    }
+
+    /// How a command ends that was kept from its work.
+    pub fn interrupted(&self) -> ExitCode {
+        output::note("interrupted");
+        self.status()
+    }
+
+    /// The exit status of a command that a signal ended.
+    pub fn status(&self) -> ExitCode {
+        ExitCode::from(self.0.borrow().status)
+    }
+
+    async fn count(&self, count: usize) {
+        if self.0.clone().wait_for(|wishes| wishes.count >= count).await.is_err() {
+            pending().await
         }
     }
-    #[cfg(not(unix))]
-    drop(tokio::signal::ctrl_c().await);
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> u8 {
+        tokio::select! {
+            Some(()) = self.interrupt.recv() => INTERRUPTED,
+            Some(()) = self.terminate.recv() => TERMINATED,
+            else => pending().await,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> u8 {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => INTERRUPTED,
+            Err(_) => pending().await,
+        }
+    }
 }

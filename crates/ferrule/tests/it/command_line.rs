@@ -46,6 +46,13 @@ fn from_init_to_a_running_backend_and_its_allow_list() {
         assert_eq!(allowed["remotes"][0]["search_policy"], "full_search");
         let operator = Operator::of(served.backend()).unwrap();
         assert_eq!(operator.remotes().await.unwrap().expect_json(), allowed);
+        let told = command(&["federation", "allow", "other.example"]);
+        assert!(told.contains("full_search"), "the policy stays, and is told: {told}");
+        assert_eq!(operator.remotes().await.unwrap().expect_json(), allowed);
+        let own = folder.command(&["federation", "allow", "first.example"]).unwrap();
+        assert!(!own.status.success(), "{}", own.stdout);
+        let told = "error: first.example is the own domain and no remote (533 federation-unexpected-wai-error)";
+        assert_eq!(own.stderr.trim_end(), told);
         command(&["federation", "deny", "other.example"]);
         assert!(!command(&["federation", "list"]).contains("other.example"));
         served.stop().unwrap();
@@ -62,6 +69,17 @@ fn init_overwrites_nothing() {
     let again = run_program(ferrule(), ["init", "--domain", "other.example", &place]).unwrap();
     assert!(!again.status.success() && again.stderr.contains("nothing is overwritten"), "{}", again.stderr);
     assert_eq!(files(&folder), before);
+}
+
+#[test]
+fn init_says_the_next_steps_in_their_order() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().display().to_string();
+    let ended = run_program(ferrule(), ["init", "--domain", "next.example", &folder]).unwrap();
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let config = format!("--config {folder}/ferrule.toml");
+    let at = |step: &str| ended.stdout.find(step).unwrap_or_else(|| panic!("{step}: {}", ended.stdout));
+    assert!(at(&format!("ferrule serve {config}")) < at(&format!("ferrule federation allow other.example {config}")));
 }
 
 fn files(folder: &Folder) -> Vec<(std::ffi::OsString, Vec<u8>)> {
@@ -113,6 +131,11 @@ fn federation_switched_off() {
         ] {
             folder.configure(&if rest.is_empty() { String::new() } else { format!("[federation]{rest}") }).unwrap();
             let served = folder.serve().unwrap();
+            let allowed = folder.command(&["federation", "allow", "b.example"]).unwrap();
+            let told = "federation is switched off here";
+            assert!(allowed.status.success() && allowed.stdout.contains(told), "{allowed:?}");
+            let listed = folder.command(&["federation", "list"]).unwrap();
+            assert!(listed.stdout.contains(told) && !listed.stdout.contains("allowNone"), "{listed:?}");
             let operator = Operator::of(served.backend()).unwrap();
             let version = Call::get(operator.edge(), "/api-version").send().await.unwrap().expect_json();
             assert_eq!((&version["federation"], &version["domain"]), (&json!(false), &json!("alone.example")));
@@ -129,10 +152,33 @@ fn federation_switched_off() {
 }
 
 #[test]
+fn what_the_file_allows_is_changed_in_the_file_alone() {
+    run(async {
+        let folder = Folder::init_only(ferrule(), "filed.example").unwrap();
+        let config = fs::read_to_string(folder.config()).unwrap();
+        let listed = "remotes = [{ domain = 'b.example', search_policy = 'full_search' }]";
+        fs::write(folder.config(), format!("{config}\n{listed}\n")).unwrap();
+        let served = folder.serve_in(&FREE_PORTS).unwrap();
+        let denied = folder.command(&["federation", "deny", "b.example"]).unwrap();
+        assert!(!denied.status.success(), "{}", denied.stdout);
+        let start = "error: b.example is listed in the configuration file";
+        let end = "(533 federation-unexpected-wai-error)";
+        assert!(denied.stderr.starts_with(start) && denied.stderr.trim_end().ends_with(end), "{}", denied.stderr);
+        let allowed = folder.command(&["federation", "allow", "b.example"]).unwrap();
+        assert!(allowed.status.success() && allowed.stdout.contains("full_search"), "{allowed:?}");
+        let changed = folder.command(&["federation", "allow", "b.example", "--search-policy", "no_search"]).unwrap();
+        assert!(!changed.status.success() && changed.stderr.starts_with(start), "{changed:?}");
+        served.stop().unwrap();
+    });
+}
+
+#[test]
 fn the_demonstration_holds() {
     let ended = run_program(ferrule(), ["demo", "--exit"]).unwrap();
     assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
-    for told in ["bob", "SRV", "federator.infra-b.example", "federation-denied", "authentication-failure"] {
+    let refusal = "an error as the answer, which the caller gets inside 533 federation-remote-error";
+    for told in ["bob", "SRV", "federator.infra-b.example", "400 federation-denied", "authentication-failure", refusal]
+    {
         assert!(ended.stdout.contains(told), "{told} is not shown:\n{}", ended.stdout);
     }
     assert!(!ended.stdout.contains('\u{1b}'), "no colours where nobody sees them");
@@ -154,6 +200,9 @@ fn the_demonstration_for_machines_holds() {
     assert!(steps(0, "connected").iter().any(|step| step["reused"] == false), "the first search is cold");
     assert!(steps(1, "connected").iter().all(|step| step["reused"] == true), "the second is warm");
     assert!(steps(1, "discovery").iter().all(|step| step["cached"] == true));
+    let all_steps: Vec<&Value> = acts.iter().flat_map(|act| act["steps"].as_array().unwrap()).collect();
+    assert!(acts.iter().chain(all_steps).all(|timed| timed["took_us"].is_u64() && timed["took"].is_null()), "{demo}");
+    assert_eq!(steps(0, "discovery")[0]["ttl_s"], 600);
 }
 
 #[test]

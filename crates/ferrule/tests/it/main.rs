@@ -21,6 +21,7 @@ mod reload;
 mod remotes;
 mod search;
 mod serve;
+mod signals;
 mod start;
 mod streams;
 mod support;

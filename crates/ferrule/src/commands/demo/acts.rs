@@ -13,6 +13,7 @@ use services::Hop;
 use types::{Domain, FederationStrategy, SearchPolicy};
 
 use super::recorder::Recorder;
+use crate::commands::runtime::Ending;
 
 /// The version of the client API that the demonstration speaks.
 const VERSION: &str = "v12";
@@ -77,8 +78,8 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Starts the backends and creates Alice, Bob and Carol.
-    pub async fn set(recorder: Arc<Recorder>) -> Result<Self> {
+    /// Starts the backends and creates Alice, Bob and Carol; `None` if the process is asked to end meanwhile.
+    pub async fn set(recorder: Arc<Recorder>, ending: &Ending) -> Result<Option<Self>> {
         let started = Instant::now();
         let domains: Vec<Domain> = ["a.example", "b.example", "c.example"]
             .iter()
@@ -92,12 +93,18 @@ impl Stage {
         for (backend, allowed) in plan.backends.iter_mut().zip([b, a, b]) {
             backend.allowed = vec![(allowed.clone(), search)];
         }
+        // A start goes on to its end even if nobody wants it any more: only what stands can be taken down whole.
         let lab = Lab::start(plan).await?;
-        let [a, b, c] = [lab.backend("a.example")?, lab.backend("b.example")?, lab.backend("c.example")?];
-        let (alice, _, carol) =
-            tokio::try_join!(person(a, "Alice", "alice"), person(b, "Bob", "bob"), person(c, "Carol", "carol"))?;
-        recorder.take();
-        Ok(Self { lab, took: started.elapsed(), alice, carol })
+        let people = tokio::select! {
+            people = people(&lab) => people.map(Some),
+            () = ending.asked() => Ok(None),
+        };
+        if let Ok(Some((alice, carol))) = people {
+            recorder.take();
+            return Ok(Some(Self { lab, took: started.elapsed(), alice, carol }));
+        }
+        lab.stop().await;
+        people.map(|_| None)
     }
 
     /// Plays an act.
@@ -158,6 +165,14 @@ impl Stage {
         ensure!(got == status && body["label"] == label, "expected {status} {label}, got {got}: {body}");
         Ok(format!("b.example refused with {got} {label}: {}", text(&body["message"])))
     }
+}
+
+/// Creates everybody; gives the access tokens of Alice and Carol.
+async fn people(lab: &Lab) -> Result<(String, String)> {
+    let [a, b, c] = [lab.backend("a.example")?, lab.backend("b.example")?, lab.backend("c.example")?];
+    let (alice, _, carol) =
+        tokio::try_join!(person(a, "Alice", "alice"), person(b, "Bob", "bob"), person(c, "Carol", "carol"))?;
+    Ok((alice, carol))
 }
 
 async fn search(backend: &ReadyBackend, token: &str, term: &str, domain: &str) -> Result<(u16, Value)> {

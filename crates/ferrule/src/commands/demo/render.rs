@@ -10,6 +10,9 @@ use services::{Hop, Step};
 use super::acts::{PASSWORD, Played, Stage};
 use crate::output::Styles;
 
+/// The label around an error that a remote answered with.
+const REMOTE_ERROR: &str = "federation-remote-error";
+
 /// Prints what stands on the stage.
 pub fn scenery(stage: &Stage) {
     let s = Styles::of_stdout();
@@ -128,7 +131,7 @@ fn duration(duration: Duration) -> String {
 fn words(hop: &Hop) -> (String, String) {
     match &hop.step {
         Step::Asked { remote, component, rpc } => {
-            ("brig".into(), format!("asks the federator to call {rpc} of {remote}'s {component}"))
+            ("federator".into(), format!("is asked to call {rpc} of {remote}'s {component}"))
         }
         Step::Policy { remote, allowed, strategy } => {
             let verdict = if *allowed { "is allowed" } else { "is NOT allowed" };
@@ -156,8 +159,14 @@ fn words(hop: &Hop) -> (String, String) {
             ("federator".into(), what)
         }
         Step::Answered { status, label } => {
-            let label = label.as_deref().map(|l| format!(" {l}")).unwrap_or_default();
-            ("federator".into(), format!("has the answer: {status}{label}"))
+            let what = match label.as_deref() {
+                None => format!("has the answer: {status}"),
+                Some(REMOTE_ERROR) => {
+                    format!("has an error as the answer, which the caller gets inside {status} {REMOTE_ERROR}")
+                }
+                Some(label) => format!("has no answer; the caller gets {status} {label}"),
+            };
+            ("federator".into(), what)
         }
         Step::Peer { address, names, refused } => {
             let what = match refused {
