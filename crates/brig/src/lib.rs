@@ -12,6 +12,7 @@ mod directory;
 mod failures;
 mod hash_budget;
 pub mod limits;
+mod outlive;
 pub mod password;
 mod policy;
 mod remote;

@@ -128,7 +128,7 @@ impl PolicyStore {
     /// Lets a team deal with a remote.
     pub(crate) async fn add_team(&self, domain: &Domain, team: TeamId) -> Result<(), PolicyError> {
         self.change(|stored, commit| {
-            remotes::add_team(&self.file, stored, domain)?;
+            remotes::add_team(&self.file, stored, domain, team)?;
             commit.put(&REMOTE_TEAM, &(domain.clone(), team), &());
             Ok(true)
         })

@@ -19,6 +19,9 @@ pub enum Trouble {
     /// Something is wrong that waiting does not mend, or nobody knows whether the commit happened.
     #[error("{0}")]
     Failed(String),
+    /// What is to be stored is larger than the store takes. Nothing happened.
+    #[error("{0}")]
+    TooLarge(String),
 }
 
 impl Trouble {
@@ -41,9 +44,8 @@ impl From<ReadError> for Trouble {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Unavailable { retry_after } => Self::Busy { why: error.to_string(), retry_after },
-            ReadError::Corrupt { .. } | ReadError::Refused(_) | ReadError::TooLarge { .. } => {
-                Self::Failed(error.to_string())
-            }
+            ReadError::Corrupt { .. } | ReadError::Refused(_) => Self::Failed(error.to_string()),
+            ReadError::TooLarge { .. } => Self::TooLarge(error.to_string()),
         }
     }
 }
@@ -53,10 +55,10 @@ impl From<CommitError> for Trouble {
         match error {
             CommitError::Conflict => Self::contended("this"),
             CommitError::Unavailable { retry_after } => Self::Busy { why: error.to_string(), retry_after },
-            CommitError::Corrupt { .. }
-            | CommitError::OutcomeUnknown { .. }
-            | CommitError::Refused(_)
-            | CommitError::TooLarge { .. } => Self::Failed(error.to_string()),
+            CommitError::Corrupt { .. } | CommitError::OutcomeUnknown { .. } | CommitError::Refused(_) => {
+                Self::Failed(error.to_string())
+            }
+            CommitError::TooLarge { .. } => Self::TooLarge(error.to_string()),
         }
     }
 }
@@ -72,6 +74,22 @@ impl From<Trouble> for Failure {
                 tracing::error!(%why, "the store failed");
                 common::SERVER_ERROR.failure()
             }
+            Trouble::TooLarge(why) => common::BAD_REQUEST.because(why),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::Limit;
+
+    use super::*;
+
+    #[test]
+    fn what_is_too_large_is_the_callers_fault() {
+        let what = Limit::Value;
+        for trouble in [Trouble::from(CommitError::TooLarge { what }), Trouble::from(ReadError::TooLarge { what })] {
+            assert_eq!(Failure::from(trouble).status(), 400);
         }
     }
 }

@@ -4,12 +4,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use types::{ClientId, Handle, UserId};
 
 use crate::{
-    Schema, Schemas, Shape,
+    Shape,
     email::EmailAddress,
     parts::query,
     schema::enumeration,
     shape::shape,
-    text::{PlainTextPassword6, Secret, VerificationCode},
+    text::{CookieLabel, PlainTextPassword6, Secret, VerificationCode},
 };
 
 shape! {
@@ -63,17 +63,6 @@ impl<'de> Deserialize<'de> for Login {
             (None, Some(_)) => {}
         }
         Ok(login)
-    }
-}
-
-/// The label of a cookie, chosen by the client: any text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CookieLabel(pub String);
-
-impl Schema for CookieLabel {
-    fn schema(schemas: &mut Schemas) -> serde_json::Value {
-        String::schema(schemas)
     }
 }
 

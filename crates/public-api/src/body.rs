@@ -90,7 +90,8 @@ impl PayloadError {
     /// What a client is told.
     pub fn failure(self) -> Failure {
         match self {
-            Self::Silent => common::REQUEST_TIMEOUT.failure(),
+            Self::Busy => common::SERVICE_UNAVAILABLE.failure().retry_after(1),
+            Self::Silent | Self::Slow => common::REQUEST_TIMEOUT.failure(),
             Self::TooLarge => common::BODY_TOO_LARGE.failure(),
             Self::Aborted | Self::Encoding => common::BAD_REQUEST.because(self.to_string()),
         }

@@ -19,12 +19,18 @@ pub enum PayloadError {
     /// The connection broke.
     #[error("the body ended early")]
     Aborted,
+    /// Too much is held of all bodies together.
+    #[error("too many bodies are being read")]
+    Busy,
     /// The declared content encoding is not the real one.
     #[error("the body could not be decompressed")]
     Encoding,
     /// Nothing came for too long.
     #[error("the body stopped coming")]
     Silent,
+    /// It came, but took too long in all.
+    #[error("the body took too long")]
+    Slow,
     /// Longer than the endpoint allows.
     #[error("the body is too long")]
     TooLarge,

@@ -5,7 +5,8 @@ pub use federation_api::shapes::Shape;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    auth::*, email::EmailAddress, locale::Locale, remotes::*, search::SearchResult, system::VersionInfo, user::*,
+    auth::*, email::EmailAddress, locale::Locale, remotes::*, search::SearchResult, system::VersionInfo,
+    text::CookieLabel, user::*,
 };
 
 /// Every named shape of the client API and of the internal routes, in the order of their names.

@@ -164,6 +164,8 @@ macro_rules! ranged_texts {
 }
 
 ranged_texts! {
+    /// The label of a cookie, chosen by the client. (wire-server takes a label of any length.)
+    CookieLabel 0..=256;
     /// The name of a team.
     TeamName 1..=256;
     /// A code that was sent by mail as second factor (`brig.md` §6.5).
@@ -182,6 +184,13 @@ mod tests {
         assert!("pässwör".parse::<PlainTextPassword6>().is_ok());
         assert!("p".repeat(1024).parse::<PlainTextPassword8>().is_ok());
         assert!("p".repeat(1025).parse::<PlainTextPassword8>().is_err());
+    }
+
+    #[test]
+    fn labels_are_bounded() {
+        let label = |length: usize| serde_json::from_value::<CookieLabel>("x".repeat(length).into());
+        assert_eq!(label(256).unwrap().as_str().len(), 256);
+        assert!(label(0).is_ok() && label(257).is_err());
     }
 
     #[test]

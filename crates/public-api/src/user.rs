@@ -12,13 +12,12 @@ use uuid::Uuid;
 
 use crate::{
     Shape, Version,
-    auth::CookieLabel,
     email::EmailAddress,
     limits,
     locale::Locale,
     schema::enumeration,
     shape::{encode, shape},
-    text::{PlainTextPassword8, Secret, TeamName},
+    text::{CookieLabel, PlainTextPassword8, Secret, TeamName},
 };
 
 shape! {

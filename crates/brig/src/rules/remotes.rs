@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use types::{Domain, FederationDomainConfig, FederationRestriction};
+use types::{Domain, FederationDomainConfig, FederationRestriction, TeamId};
 
 /// Most remotes that the list takes.
 pub const MAX_REMOTES: usize = 10_000;
+
+/// Most teams that a remote may be restricted to. A commit that replaces so many by as many others stays within what the
+/// store takes at once, also where the domain is as long as domains get.
+pub const MAX_TEAMS: usize = 3_000;
 
 /// Remotes by domain.
 pub type Remotes = BTreeMap<Domain, FederationDomainConfig>;
@@ -30,6 +34,9 @@ pub enum RemotesError {
     /// [`MAX_REMOTES`] are listed.
     #[error("there are {MAX_REMOTES} remotes already")]
     TooMany,
+    /// More than [`MAX_TEAMS`] teams.
+    #[error("a remote can be restricted to at most {MAX_TEAMS} teams")]
+    TooManyTeams,
     /// The domain is not listed.
     #[error("{0} is not in the list of remotes")]
     Unknown(Domain),
@@ -41,7 +48,7 @@ pub enum RemotesError {
 /// Whether a remote may be added. What the file says already is not stored again: `Ok(false)`.
 ///
 /// # Errors
-/// [`RemotesError::Own`], [`RemotesError::InFile`], [`RemotesError::TooMany`].
+/// [`RemotesError::Own`], [`RemotesError::InFile`], [`RemotesError::TooMany`], [`RemotesError::TooManyTeams`].
 pub fn add(
     own_domain: &Domain,
     file: &Remotes,
@@ -60,13 +67,14 @@ pub fn add(
     if stored.len() >= MAX_REMOTES && !stored.contains_key(&new.domain) {
         return Err(RemotesError::TooMany);
     }
+    few_teams(new)?;
     Ok(stored.get(&new.domain) != Some(new))
 }
 
 /// Whether a remote may be changed.
 ///
 /// # Errors
-/// [`RemotesError::OtherDomain`], [`RemotesError::InFile`], [`RemotesError::Unknown`].
+/// [`RemotesError::OtherDomain`], [`RemotesError::InFile`], [`RemotesError::Unknown`], [`RemotesError::TooManyTeams`].
 pub fn update(
     file: &Remotes,
     stored: &Remotes,
@@ -76,7 +84,8 @@ pub fn update(
     if *path != new.domain {
         return Err(RemotesError::OtherDomain { path: path.clone(), body: new.domain.clone() });
     }
-    own(file, stored, path).map(|_| ())
+    own(file, stored, path)?;
+    few_teams(new)
 }
 
 /// Whether there is a remote to be taken off the list; one that is not on it is no error. (Ferrule's own; wire-server
@@ -95,11 +104,21 @@ pub fn remove(file: &Remotes, stored: &Remotes, domain: &Domain) -> Result<bool,
 /// Whether a team may be added to a remote's list.
 ///
 /// # Errors
-/// [`RemotesError::InFile`], [`RemotesError::Unknown`], [`RemotesError::Unrestricted`].
-pub fn add_team(file: &Remotes, stored: &Remotes, domain: &Domain) -> Result<(), RemotesError> {
-    match own(file, stored, domain)?.restriction {
+/// [`RemotesError::InFile`], [`RemotesError::Unknown`], [`RemotesError::Unrestricted`], [`RemotesError::TooManyTeams`].
+pub fn add_team(file: &Remotes, stored: &Remotes, domain: &Domain, team: TeamId) -> Result<(), RemotesError> {
+    match &own(file, stored, domain)?.restriction {
         FederationRestriction::AllowAll(()) => Err(RemotesError::Unrestricted(domain.clone())),
+        FederationRestriction::RestrictByTeam(teams) if teams.len() >= MAX_TEAMS && !teams.contains(&team) => {
+            Err(RemotesError::TooManyTeams)
+        }
         FederationRestriction::RestrictByTeam(_) => Ok(()),
+    }
+}
+
+fn few_teams(new: &FederationDomainConfig) -> Result<(), RemotesError> {
+    match &new.restriction {
+        FederationRestriction::RestrictByTeam(teams) if teams.len() > MAX_TEAMS => Err(RemotesError::TooManyTeams),
+        FederationRestriction::AllowAll(()) | FederationRestriction::RestrictByTeam(_) => Ok(()),
     }
 }
 
@@ -119,7 +138,7 @@ pub fn union(file: &Remotes, stored: Remotes) -> Remotes {
 
 #[cfg(test)]
 mod tests {
-    use types::{SearchPolicy, TeamId};
+    use types::SearchPolicy;
 
     use super::*;
 
@@ -143,7 +162,7 @@ mod tests {
             restriction: FederationRestriction::RestrictByTeam(vec![TeamId(uuid::Uuid::nil())]),
             ..config("teams.example", FullSearch)
         };
-        let stored = list(&[config("a.example", FullSearch), teams]);
+        let (stored, team) = (list(&[config("a.example", FullSearch), teams]), TeamId(uuid::Uuid::from_u128(1)));
         let own = domain("own.example");
         let in_file = Err(RemotesError::InFile(domain("file.example")));
         let unknown = RemotesError::Unknown(domain("b.example"));
@@ -167,10 +186,10 @@ mod tests {
         assert_eq!(remove(&file, &stored, &domain("b.example")), Ok(false));
         assert_eq!(remove(&file, &stored, &domain("file.example")), in_file);
 
-        assert_eq!(add_team(&file, &stored, &domain("teams.example")), Ok(()));
+        assert_eq!(add_team(&file, &stored, &domain("teams.example"), team), Ok(()));
         let unrestricted = Err(RemotesError::Unrestricted(domain("a.example")));
-        assert_eq!(add_team(&file, &stored, &domain("a.example")), unrestricted);
-        assert_eq!(add_team(&file, &stored, &domain("b.example")), Err(unknown));
+        assert_eq!(add_team(&file, &stored, &domain("a.example"), team), unrestricted);
+        assert_eq!(add_team(&file, &stored, &domain("b.example"), team), Err(unknown));
     }
 
     #[test]

@@ -1,8 +1,14 @@
 //! What is left when the process is killed between two commits (`store.md` §4, rows a and b).
 
+use std::{pin::pin, time::Duration};
+
+use futures_util::future::{Either, select};
 use serde_json::{Value, json};
 
-use crate::harness::{Ask, Backend, Engine, PASSWORD, Told};
+use crate::{
+    faults::Hold,
+    harness::{Ask, Backend, Engine, PASSWORD, Told},
+};
 
 /// How long a claim that nobody's row names is taken for being at work.
 const GRACE: u64 = 10;
@@ -99,4 +105,39 @@ pub async fn a_remote_that_could_not_be_stored_is_not_allowed(on: Engine) {
     });
     backend.send(Ask::post("/i/federation/remotes", body)).await.fails(503, "service-unavailable");
     assert!(!backend.brig.policy_source().policy().allows(&"b.example".parse().unwrap()));
+}
+
+/// Sends a request and goes away as soon as the commit that is held is done.
+async fn hang_up(backend: &Backend, ask: Ask, hold: Hold) {
+    match select(pin!(backend.send(ask)), pin!(hold.done())).await {
+        Either::Left((told, _)) => panic!("it was answered: {}", told.text),
+        Either::Right(_) => {}
+    }
+    hold.release();
+}
+
+/// Waits for what happens behind the back of a client that has gone away.
+async fn soon<F: Future<Output = bool>>(mut happened: impl FnMut() -> F) {
+    let waiting = async {
+        while !happened().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("it never happens");
+}
+
+pub async fn a_remote_is_taken_off_although_nobody_waits_for_the_answer(on: Engine) {
+    let (backend, faults) = Backend::mortal(on).await;
+    backend.allow("b.example", "full_search").await;
+    let source = backend.brig.policy_source();
+    hang_up(&backend, Ask::delete("/i/federation/remotes/b.example"), faults.hold("remotes")).await;
+    soon(|| async { !source.policy().allows(&"b.example".parse().unwrap()) }).await;
+}
+
+pub async fn an_old_handle_is_given_up_although_nobody_waits_for_the_answer(on: Engine) {
+    let (backend, faults) = Backend::mortal(on).await;
+    let (alice, bob) = (backend.user_with_handle("alice", "old").await, backend.user("bob").await);
+    let ask = Ask::put("/self/handle", json!({"handle": "new"})).by(alice);
+    hang_up(&backend, ask, faults.hold("user")).await;
+    soon(|| async { choose(&backend, bob, "old").await.status == 200 }).await;
 }

@@ -13,12 +13,34 @@ use store::{
     CommitError, Committed, EntryId, LogRef, ReadError,
     engine::{Engine, EntryPage, Head, HeadQuery, LogQuery, RawCommit, Report, RowPage, RowQuery},
 };
+use tokio::sync::Notify;
 
 /// Passes everything on to another engine until it is told to stop.
 pub struct Faulty {
     inner: Arc<dyn Engine>,
     state: Mutex<State>,
     short_pages: AtomicBool,
+    hold: Mutex<Option<Hold>>,
+}
+
+/// A commit that is done and whose answer is held back.
+#[derive(Clone)]
+pub struct Hold {
+    kind: &'static str,
+    done: Arc<Notify>,
+    answer: Arc<Notify>,
+}
+
+impl Hold {
+    /// Returns once the commit is done.
+    pub async fn done(&self) {
+        self.done.notified().await;
+    }
+
+    /// Lets the answer go.
+    pub fn release(&self) {
+        self.answer.notify_one();
+    }
 }
 
 /// What became of a commit of which nobody tells.
@@ -47,7 +69,12 @@ enum State {
 
 impl Faulty {
     pub fn over(inner: Arc<dyn Engine>) -> Arc<Self> {
-        Arc::new(Self { inner, state: Mutex::new(State::Fine), short_pages: AtomicBool::new(false) })
+        Arc::new(Self {
+            inner,
+            state: Mutex::new(State::Fine),
+            short_pages: AtomicBool::new(false),
+            hold: Mutex::default(),
+        })
     }
 
     /// Does the next commit on that kind of aggregate and none after it, as if the process had been killed then.
@@ -78,6 +105,13 @@ impl Faulty {
     /// From now on a page has two rows at most, as many as were asked for.
     pub fn shorten_pages(&self) {
         self.short_pages.store(true, Ordering::Relaxed);
+    }
+
+    /// Holds back the answer to the next commit on that kind of aggregate.
+    pub fn hold(&self, kind: &'static str) -> Hold {
+        let hold = Hold { kind, done: Arc::default(), answer: Arc::default() };
+        *self.hold.lock().unwrap() = Some(hold.clone());
+        hold
     }
 
     /// Works again.
@@ -132,7 +166,16 @@ impl Engine for Faulty {
     async fn commit(&self, commit: &Arc<RawCommit>, deadline: Duration) -> Result<Committed, CommitError> {
         let unknown = Err(CommitError::OutcomeUnknown { id: commit.id });
         match self.next(commit.aggregate.as_ref().map(|aggregate| aggregate.kind)) {
-            State::Fine => self.inner.commit(commit, deadline).await,
+            State::Fine => {
+                let done = self.inner.commit(commit, deadline).await;
+                let kind = commit.aggregate.as_ref().map(|aggregate| aggregate.kind);
+                let held = self.hold.lock().unwrap().take_if(|hold| done.is_ok() && kind == Some(hold.kind));
+                if let Some(hold) = held {
+                    hold.done.notify_one();
+                    hold.answer.notified().await;
+                }
+                done
+            }
             State::Dead | State::DiesBefore(_) | State::Refuses(_) => {
                 Err(CommitError::Unavailable { retry_after: Duration::from_secs(2) })
             }

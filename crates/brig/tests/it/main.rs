@@ -43,7 +43,8 @@ on_every_engine! {
     crashes: a_claimed_address_without_an_account_binds_nothing an_account_is_whole_once_its_row_is_committed
         a_failure_that_leaves_time_gives_the_name_back a_claimed_handle_without_its_user_binds_nothing
         a_handle_that_was_changed_is_free_although_nobody_gave_it_up a_login_that_could_not_be_stored_gives_no_cookie
-        a_remote_that_could_not_be_stored_is_not_allowed;
+        a_remote_that_could_not_be_stored_is_not_allowed a_remote_is_taken_off_although_nobody_waits_for_the_answer
+        an_old_handle_is_given_up_although_nobody_waits_for_the_answer;
     federation: versions a_user_by_handle users_by_ids searches at_most_fifteen_are_told restricted_to_teams
         what_is_no_rpc;
     handles: a_handle_is_chosen_kept_and_freed what_is_no_handle ten_racers_have_one_winner
@@ -51,7 +52,7 @@ on_every_engine! {
     outcomes: a_doubt_is_cleared_up a_claim_in_doubt_is_a_no an_account_in_doubt_is_whole_or_not_there
         a_remote_in_doubt_is_as_it_is_stored;
     remotes: adding_changing_removing what_the_file_says_is_protected teams_of_a_remote a_change_counts_at_once
-        changes_at_once_are_all_there;
+        changes_at_once_are_all_there the_teams_of_a_remote_are_bounded;
     search: by_exact_handle by_name_however_it_is_spelt handles_come_first_and_sizes_are_kept a_change_is_found_at_once
         in_another_backend who_is_found_does_not_depend_on_the_pages_of_the_store;
     sessions: by_address_in_any_spelling_and_by_handle the_cookie_as_it_is_set who_is_not_let_in access_by_cookie_alone

@@ -113,3 +113,23 @@ pub async fn changes_at_once_are_all_there(on: Engine) {
     assert!(told.iter().all(|told| told.status == 200), "{told:?}");
     assert_eq!(backend.send(Ask::get(REMOTES)).await.json["remotes"].as_array().unwrap().len(), 20);
 }
+
+pub async fn the_teams_of_a_remote_are_bounded(on: Engine) {
+    let backend = Backend::start(on).await;
+    let ids = |from: u128, count: u128| -> Vec<String> {
+        (from..from + count).map(|n| uuid::Uuid::from_u128(n).to_string()).collect()
+    };
+    let body = |domain: &str, teams: &[String]| of_teams(domain, &teams.iter().map(String::as_str).collect::<Vec<_>>());
+    let many = Ask::post(REMOTES, body("b.example", &ids(1, 9_000)));
+    backend.send(many).await.fails(533, REFUSED).says("a remote can be restricted to at most 3000 teams");
+    // As many as there may be, and others in their place, where the domain is as long as domains get.
+    let long = format!("{0}.{0}.{0}.{1}", "x".repeat(63), "x".repeat(61));
+    backend.send(Ask::post(REMOTES, body(&long, &ids(1, 3_000)))).await.is(200);
+    let path = format!("{REMOTES}/{long}");
+    backend.send(Ask::put(&path, body(&long, &ids(5_000, 3_000)))).await.is(200);
+    backend.send(Ask::put(&path, body(&long, &ids(1, 3_001)))).await.fails(533, REFUSED);
+    let add = |n| Ask::post(&format!("{path}/teams"), json!({"team_id": uuid::Uuid::from_u128(n)}));
+    backend.send(add(5_000)).await.is(200);
+    backend.send(add(1)).await.fails(533, REFUSED);
+    backend.send(Ask::delete(&path)).await.is(200);
+}

@@ -81,9 +81,12 @@ pub async fn who_is_not_let_in(on: Engine) {
         json!({"email": "alice@users.example", "password": "12345"}),
         json!({"email": "alice", "password": PASSWORD}),
         json!({"handle": "Alice", "password": PASSWORD}),
+        json!({"email": "alice@users.example", "password": PASSWORD, "label": "x".repeat(257)}),
     ] {
         backend.login(body, true).await.fails(400, "bad-request");
     }
+    let large = json!({"email": "alice@users.example", "password": PASSWORD, "label": "x".repeat(30_000)});
+    backend.login(large, true).await.fails(413, "request-entity-too-large");
     let passwordless = json!({"name": "A", "email": "a@users.example"});
     backend.send(Ask::post("/i/users", passwordless)).await.is(201);
     let body = json!({"email": "a@users.example", "password": PASSWORD});

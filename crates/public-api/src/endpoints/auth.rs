@@ -5,6 +5,7 @@ use crate::{
     access::{Anyone, Cookie},
     auth::{AccessQuery, AccessToken, Login as LoginBody, LoginQuery, LogoutQuery},
     error::auth::*,
+    limits,
 };
 
 endpoints! {
@@ -15,6 +16,7 @@ endpoints! {
         auth: Anyone,
         query: LoginQuery,
         body: Json<LoginBody>,
+        max_body: limits::LOGIN_BODY,
         answer: WithCookie<Json<AccessToken>>,
         errors: [
             BAD_CREDENTIALS, ACCOUNT_SUSPENDED, ACCOUNT_PENDING, ACCOUNT_EPHEMERAL, CODE_AUTHENTICATION_FAILED,

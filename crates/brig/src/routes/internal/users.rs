@@ -8,10 +8,11 @@ use public_api::{
 };
 use web::Request;
 
-use crate::Brig;
+use crate::{Brig, outlive::to_the_end};
 
 pub(crate) async fn create(brig: Brig, request: Request<CreateUserNoVerify>) -> Result<Created<SelfProfile>, Failure> {
-    let (id, account) = brig.register(request.body).await?;
+    let registered = brig.clone();
+    let (id, account) = to_the_end(async move { registered.register(request.body).await }).await?;
     Ok(Created { body: brig.own_profile(id, &account), location: Some(id.to_string()) })
 }
 

@@ -8,7 +8,7 @@ use public_api::{
 };
 use web::Request;
 
-use crate::{Brig, rules::handles};
+use crate::{Brig, outlive::to_the_end, rules::handles};
 
 pub(crate) async fn own_profile(brig: Brig, request: Request<GetSelf>) -> Result<Json<SelfProfile>, Failure> {
     let user = request.principal.user;
@@ -18,6 +18,6 @@ pub(crate) async fn own_profile(brig: Brig, request: Request<GetSelf>) -> Result
 
 pub(crate) async fn change_handle(brig: Brig, request: Request<ChangeHandle>) -> Result<Empty<200>, Failure> {
     let handle = handles::takeable(&request.body.handle).ok_or_else(|| INVALID_HANDLE.failure())?;
-    brig.change_handle(request.principal.user, &handle).await?;
+    to_the_end(async move { brig.change_handle(request.principal.user, &handle).await }).await?;
     Ok(Empty)
 }

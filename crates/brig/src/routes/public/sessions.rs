@@ -26,7 +26,7 @@ pub(crate) async fn login(brig: Brig, request: Request<Login>) -> Result<WithCoo
     let credentials = Credentials {
         id: body.id().ok_or_else(|| BAD_CREDENTIALS.failure())?,
         password: body.password.expose().to_owned().into(),
-        label: body.label.map(|label| label.0),
+        label: body.label.map(|label| label.as_str().to_owned()),
         kind: if request.query.persist == Some(true) { CookieKind::Persistent } else { CookieKind::Session },
     };
     let session = brig.login(credentials).await?;
