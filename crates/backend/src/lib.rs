@@ -5,6 +5,7 @@ pub mod client;
 pub mod config;
 pub mod init;
 mod keys;
+pub mod limits;
 mod listener;
 pub mod logging;
 mod node;

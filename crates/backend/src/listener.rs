@@ -1,47 +1,35 @@
 //! Plain HTTP listeners: the public edge and the internal one.
 
+mod admission;
+mod connection;
+mod pulse;
+
 use std::{
-    convert::Infallible,
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
-use axum::{Router, body::Body, extract::ConnectInfo};
-use http::Request;
-use hyper::body::Incoming;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
-};
+use axum::Router;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt;
 
-use crate::client::Target;
-
-/// How many connections a listener serves at the same time; more wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 20_000;
-
-/// From the first byte of a request to the end of its headers.
-const HEADERS: Duration = Duration::from_secs(10);
-
-/// How long accepting pauses when the process is out of file descriptors.
-const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
-
-/// How many requests of one HTTP/2 connection are answered at the same time.
-const MAX_STREAMS: u32 = 250;
+use self::admission::{Admission, Admitted};
+use crate::{
+    client::Target,
+    limits::{self, Times},
+};
 
 /// A bound listener that does not accept yet.
 pub struct Bound {
     socket: Socket,
     target: Target,
+    /// What one address may have; `None` where it may have everything.
+    share: Option<Admission>,
 }
 
 enum Socket {
@@ -59,27 +47,40 @@ impl Bound {
     pub async fn tcp(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let target = Target::Tcp(listener.local_addr()?);
-        Ok(Self { socket: Socket::Tcp(listener), target })
+        let share = Some(Admission::new(limits::CONNECTIONS_PER_ADDRESS));
+        Ok(Self { socket: Socket::Tcp(listener), target, share })
     }
 
-    /// Binds a unix socket that only the own user can reach. A socket that a killed process left behind is replaced:
-    /// the folder's lock says that nobody uses it.
+    /// The same, where so many proxies stand in front: one of them may have every connection, since it brings everybody's
+    /// requests.
+    #[must_use]
+    pub fn behind(mut self, proxies: u8) -> Self {
+        if proxies > 0 {
+            self.share = None;
+        }
+        self
+    }
+
+    /// Binds a unix socket that only the own user can reach. A socket that a killed process left behind is replaced.
     ///
     /// # Errors
-    /// The path cannot be used, or holds something else than a socket.
+    /// The path cannot be used, holds something else than a socket, or a socket on which somebody answers.
     #[cfg(unix)]
-    pub fn unix(path: &Path) -> io::Result<Self> {
+    pub async fn unix(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::{FileTypeExt, PermissionsExt};
         match fs::symlink_metadata(path) {
-            Ok(found) if found.file_type().is_socket() => fs::remove_file(path)?,
+            Ok(found) if found.file_type().is_socket() => {
+                abandoned(path).await?;
+                fs::remove_file(path)?;
+            }
             Ok(_) => return Err(io::Error::from(io::ErrorKind::AlreadyExists)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
         let listener = tokio::net::UnixListener::bind(path)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-        let socket = Socket::Unix(listener, SocketFile(path.to_owned()));
-        Ok(Self { socket, target: Target::Unix(path.to_owned()) })
+        let socket = Socket::Unix(listener, SocketFile::new(path)?);
+        Ok(Self { socket, target: Target::Unix(path.to_owned()), share: None })
     }
 
     /// There are no unix sockets here.
@@ -87,7 +88,7 @@ impl Bound {
     /// # Errors
     /// Always.
     #[cfg(not(unix))]
-    pub fn unix(_: &Path) -> io::Result<Self> {
+    pub async fn unix(_: &Path) -> io::Result<Self> {
         Err(io::Error::from(io::ErrorKind::Unsupported))
     }
 
@@ -107,7 +108,7 @@ impl Bound {
     /// Accepts until `stop`; then lets open requests end, until `cut`.
     pub async fn serve(self, router: Router, stop: CancellationToken, cut: CancellationToken) {
         let tracker = TaskTracker::new();
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
@@ -115,11 +116,12 @@ impl Bound {
             };
             match accepted {
                 Ok((client, place)) => {
+                    let Some(right) = self.admit(&client) else { continue };
                     let served = client.serve(router.clone(), stop.clone());
                     let cut = cut.clone();
                     tracker.spawn(async move {
                         cut.run_until_cancelled_owned(served).await;
-                        drop(place);
+                        drop((place, right));
                     });
                 }
                 Err(error) => pause(&error).await,
@@ -145,6 +147,14 @@ impl Bound {
         };
         Ok((client, place))
     }
+
+    /// The client's right to be served, `None` if its address has its share already.
+    fn admit(&self, client: &Client) -> Option<Option<Admitted>> {
+        match (&self.share, client) {
+            (Some(share), Client::Tcp(_, peer)) => share.admit(peer.ip()).map(Some),
+            _ => Some(None),
+        }
+    }
 }
 
 /// A client that was accepted.
@@ -156,20 +166,56 @@ enum Client {
 
 impl Client {
     async fn serve(self, router: Router, stop: CancellationToken) {
+        let times = Times::default();
         match self {
-            Self::Tcp(stream, peer) => connection(TokioIo::new(stream), Some(peer), router, stop).await,
+            Self::Tcp(stream, peer) => connection::serve(stream, Some(peer), router, &times, &stop).await,
             #[cfg(unix)]
-            Self::Unix(stream) => connection(TokioIo::new(stream), None, router, stop).await,
+            Self::Unix(stream) => connection::serve(stream, None, router, &times, &stop).await,
         }
     }
 }
 
-/// Removes the socket when the listener goes.
-struct SocketFile(PathBuf);
+/// Whether nobody answers on a socket.
+#[cfg(unix)]
+async fn abandoned(path: &Path) -> io::Result<()> {
+    let in_use = || io::Error::new(io::ErrorKind::AddrInUse, "another process answers on this socket");
+    match tokio::net::UnixStream::connect(path).await {
+        Ok(_) => Err(in_use()),
+        Err(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Ok(()),
+            // Its queue is full.
+            io::ErrorKind::WouldBlock => Err(in_use()),
+            _ => Err(error),
+        },
+    }
+}
 
+/// Removes the socket when the listener goes, unless another one has taken its path.
+#[cfg(unix)]
+struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+#[cfg(unix)]
+impl SocketFile {
+    fn new(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), identity: Self::identity(path)? })
+    }
+
+    /// The device, and the file on it.
+    fn identity(path: &Path) -> io::Result<(u64, u64)> {
+        use std::os::unix::fs::MetadataExt;
+        fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+    }
+}
+
+#[cfg(unix)]
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        if Self::identity(&self.path).is_ok_and(|found| found == self.identity) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -180,42 +226,57 @@ async fn pause(error: &io::Error) {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
     ) {
         tracing::warn!(%error, "cannot accept connections");
-        tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
+        tokio::time::sleep(limits::OUT_OF_DESCRIPTORS).await;
     }
 }
 
-async fn connection<S>(io: TokioIo<S>, peer: Option<SocketAddr>, router: Router, stop: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS);
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
-        async move {
-            let mut request = request.map(Body::new);
-            if let Some(peer) = peer {
-                request.extensions_mut().insert(ConnectInfo(peer));
-            }
-            router.oneshot(request).await.map_err(|never: Infallible| match never {})
-        }
-    });
-    let connection = builder.serve_connection_with_upgrades(io, service);
-    tokio::pin!(connection);
-    let mut draining = false;
-    loop {
-        tokio::select! {
-            result = connection.as_mut() => {
-                if let Err(error) = result {
-                    tracing::debug!(%error, "a client's connection broke");
-                }
-                return;
-            }
-            () = stop.cancelled(), if !draining => {
-                draining = true;
-                connection.as_mut().graceful_shutdown();
-            }
-        }
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_in_use_is_refused_and_one_left_behind_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let first = Bound::unix(&path).await.unwrap();
+        let refused = Bound::unix(&path).await.err().expect("somebody answers there");
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse, "{refused}");
+        assert!(tokio::net::UnixStream::connect(&path).await.is_ok(), "and still does");
+        drop(first);
+        assert!(!path.exists());
+        // A process that was killed.
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        Bound::unix(&path).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn only_the_own_socket_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let first = Bound::unix(&path).await.unwrap();
+        fs::rename(&path, folder.path().join("aside")).unwrap();
+        let _second = Bound::unix(&path).await.unwrap();
+        drop(first);
+        assert!(path.exists(), "it is the second one's");
+    }
+
+    #[tokio::test]
+    async fn an_address_has_its_share_unless_it_is_a_proxy() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut bound = Bound::tcp(address).await.unwrap();
+        bound.share = Some(Admission::new(1));
+        let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+        let at = bound.address().unwrap();
+        let serving = tokio::spawn(bound.serve(Router::new(), stop.clone(), cut.clone()));
+        let first = TcpStream::connect(at).await.unwrap();
+        let second = TcpStream::connect(at).await.unwrap();
+        second.readable().await.unwrap();
+        assert_eq!(second.try_read(&mut [0; 1]).unwrap(), 0, "the second is closed at once");
+        assert_eq!(first.try_read(&mut [0; 1]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        stop.cancel();
+        cut.cancel();
+        serving.await.unwrap();
+        assert!(Bound::tcp(address).await.unwrap().behind(1).share.is_none());
     }
 }

@@ -136,7 +136,7 @@ impl Node {
             tracing::warn!("{warning}");
         }
         let store = open(&config, &surroundings)?;
-        let edge = bind("edge.listen", config.edge.listen).await?;
+        let edge = bind("edge.listen", config.edge.listen).await?.behind(config.edge.proxies);
         let internal = bind_internal(&config).await?;
         let policy = PolicyStore::load(store.clone(), &brig_settings).await?;
         let internal_config = settings::internal(&config, internal.target(), &surroundings)?;
@@ -333,7 +333,7 @@ async fn bind_internal(config: &Config) -> Result<Bound, StartError> {
         Target::Tcp(address) => bind("internal.listen", address).await,
         Target::Unix(path) => {
             check::socket_path(&path)?;
-            Bound::unix(&path).map_err(|source| StartError::Listen {
+            Bound::unix(&path).await.map_err(|source| StartError::Listen {
                 option: "internal.listen",
                 place: path.display().to_string(),
                 source,

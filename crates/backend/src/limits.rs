@@ -1,0 +1,54 @@
+//! The limits of the listeners for clients and operators, in one place.
+
+use std::time::Duration;
+
+/// How many connections a listener serves at the same time; more wait in the kernel's queue.
+pub const CONNECTIONS: usize = 20_000;
+
+/// How many of them may come from one address (of IPv6: one /64); more are closed at once. Does not hold where proxies
+/// stand in front, who bring everybody's requests, nor on a unix socket.
+pub const CONNECTIONS_PER_ADDRESS: usize = 1024;
+
+/// How long accepting pauses when the process is out of file descriptors.
+pub const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
+
+/// How many requests of one HTTP/2 connection are answered at the same time.
+pub const STREAMS: u32 = 250;
+
+/// How many bytes of the body of an HTTP/2 request may come before they are read.
+pub const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// The same for all requests of a connection.
+pub const CONNECTION_WINDOW: u32 = 256 * 1024;
+
+/// How long a connection may take, and its parts. Beyond any of these it is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// From the first byte of a request to the end of its headers. A new connection must have brought its first request
+    /// within the same time, whichever protocol it chooses, and if it chooses none.
+    pub headers: Duration,
+    /// Without a request. Longer than proxies in front keep a connection for reuse (nginx: 60 s), so that it is they who
+    /// end it: a request on a connection that is being closed is lost.
+    pub idle: Duration,
+    /// In which the client takes nothing of an answer.
+    pub answer_idle: Duration,
+    /// From the announcement that an idle HTTP/2 connection ends to its end.
+    pub winding: Duration,
+    /// Pause between HTTP/2 pings.
+    pub ping_interval: Duration,
+    /// In which a ping stays unanswered.
+    pub ping_timeout: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            headers: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            answer_idle: Duration::from_secs(30),
+            winding: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(15),
+            ping_timeout: Duration::from_secs(10),
+        }
+    }
+}

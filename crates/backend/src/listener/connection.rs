@@ -1,0 +1,308 @@
+//! One connection, from its first byte to its last.
+
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use bytes::Bytes;
+use http::{Request, Response, Version};
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::sleep_until,
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::pulse::{Advice, Pulse};
+use crate::limits::{self, Times};
+
+/// Serves a connection until it ends or lasts too long. `stop` lets requests end that were begun.
+pub(super) async fn serve<S>(
+    stream: S,
+    peer: Option<SocketAddr>,
+    router: Router,
+    times: &Times,
+    stop: &CancellationToken,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let pulse = Shared(Arc::new(Mutex::new(Pulse::new(Instant::now()))));
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // The library's deadline of a head would also count the time between requests, and not the time before the protocol
+    // is chosen; ours are in `Pulse`.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits::STREAMS)
+        .initial_stream_window_size(limits::STREAM_WINDOW)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW)
+        .keep_alive_interval(times.ping_interval)
+        .keep_alive_timeout(times.ping_timeout);
+    let shared = pulse.clone();
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let exchange = Exchange::begin(&shared, request.version() == Version::HTTP_2);
+        let mut request = request.map(Body::new);
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
+        let answer = router.clone().oneshot(request);
+        async move {
+            let answer = answer.await.map_err(|never: Infallible| match never {})?;
+            Ok::<_, Infallible>(exchange.answer(answer))
+        }
+    });
+    let wire = Wire { stream, pulse: pulse.clone() };
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(wire), service));
+    let mut stopped = pin!(stop.cancelled());
+    let mut alarm = pin!(sleep_until(tokio::time::Instant::now()));
+    let mut draining = false;
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                if let Err(error) = result {
+                    tracing::debug!(%error, "a client's connection broke");
+                }
+                return Poll::Ready(());
+            }
+            if !draining && stopped.as_mut().poll(cx).is_ready() {
+                draining = true;
+                connection.as_mut().graceful_shutdown();
+                continue;
+            }
+            let now = Instant::now();
+            let advice = pulse.lock().advice(now, times);
+            match advice {
+                Advice::Continue(next) => alarm.as_mut().reset(next.into()),
+                Advice::End(overdue) => {
+                    tracing::debug!(?overdue, "a client's connection is ended");
+                    return Poll::Ready(());
+                }
+                Advice::Wind => {
+                    draining = true;
+                    pulse.lock().wind(now);
+                    connection.as_mut().graceful_shutdown();
+                    continue;
+                }
+            }
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+}
+
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Pulse>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Pulse> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request from its head to the last byte of its answer. Dropped earlier, the client left.
+struct Exchange {
+    request: u64,
+    pulse: Shared,
+}
+
+impl Exchange {
+    fn begin(pulse: &Shared, http2: bool) -> Self {
+        Self { request: pulse.lock().begin(http2), pulse: pulse.clone() }
+    }
+
+    fn answer(self, answer: Response<Body>) -> Response<Watched> {
+        self.pulse.lock().handed_over(self.request, Instant::now());
+        answer.map(|inner| Watched { inner, exchange: self })
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.pulse.lock().end(self.request, Instant::now());
+    }
+}
+
+/// The body of an answer, watched while it leaves: the HTTP library asks for more of it when there is room.
+struct Watched {
+    inner: Body,
+    exchange: Exchange,
+}
+
+impl hyper::body::Body for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.exchange.pulse.lock().wanted(self.exchange.request);
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        self.exchange.pulse.lock().handed_over(self.exchange.request, Instant::now());
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A stream that reports what it reads and writes.
+struct Wire<S> {
+    stream: S,
+    pulse: Shared,
+}
+
+impl<S> Wire<S> {
+    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(length)) if length > 0) {
+            self.pulse.lock().wrote(Instant::now());
+        }
+        written
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.pulse.lock().read(Instant::now());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.wrote(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.wrote(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+        time::timeout,
+    };
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(30);
+    const LONG: Duration = Duration::from_secs(3600);
+    /// Longer than anything here takes.
+    const SOON: Duration = Duration::from_secs(20);
+
+    /// Nothing ends a connection but what a test shortens.
+    fn unhurried() -> Times {
+        Times { headers: LONG, idle: LONG, answer_idle: LONG, winding: LONG, ping_interval: LONG, ping_timeout: LONG }
+    }
+
+    /// A client's end of a connection, which is over when the task is.
+    fn connect(times: Times) -> (DuplexStream, tokio::task::JoinHandle<()>) {
+        let (client, server) = tokio::io::duplex(1 << 10);
+        let large = || async { vec![b'x'; 4 << 20] };
+        let router = Router::new().route("/", get(|| async { "hello" })).route("/large", get(large));
+        let stop = CancellationToken::new();
+        (client, tokio::spawn(async move { serve(server, None, router, &times, &stop).await }))
+    }
+
+    async fn ends(what: &str, serving: tokio::task::JoinHandle<()>) {
+        timeout(SOON, serving).await.unwrap_or_else(|_| panic!("{what} goes on")).unwrap();
+    }
+
+    const H2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+    #[tokio::test]
+    async fn who_never_chooses_a_protocol_or_never_asks_is_sent_away() {
+        let beginnings = [&b""[..], b"P", b"PRI * HTTP/2.0\r\n", H2, b"GET / HTTP/1.1\r\nHost: a\r\n"];
+        for beginning in beginnings {
+            let (mut client, serving) = connect(Times { headers: SHORT, ..unhurried() });
+            client.write_all(beginning).await.unwrap();
+            ends(&String::from_utf8_lossy(beginning), serving).await;
+        }
+    }
+
+    async fn ask(client: &mut DuplexStream) {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"hello") {
+            assert_ne!(client.read_buf(&mut answer).await.unwrap(), 0, "ended early");
+        }
+    }
+
+    #[tokio::test]
+    async fn between_requests_the_time_of_a_head_does_not_count() {
+        let (mut client, serving) = connect(Times { headers: SHORT, idle: 10 * SHORT, ..unhurried() });
+        for _ in 0..3 {
+            ask(&mut client).await;
+            assert!(timeout(2 * SHORT, client.read_u8()).await.is_err(), "nothing ends it");
+        }
+        ends("an idle connection", serving).await;
+    }
+
+    #[tokio::test]
+    async fn the_head_of_a_later_request_has_its_time_as_well() {
+        let (mut client, serving) = connect(Times { headers: SHORT, ..unhurried() });
+        ask(&mut client).await;
+        client.write_all(b"GET / HT").await.unwrap();
+        ends("half a head", serving).await;
+    }
+
+    #[tokio::test]
+    async fn who_takes_no_answer_is_sent_away() {
+        let (mut client, serving) = connect(Times { answer_idle: SHORT, idle: 2 * SHORT, ..unhurried() });
+        client.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        ends("an answer that nobody takes", serving).await;
+    }
+
+    #[tokio::test]
+    async fn an_http_2_client_that_answers_no_ping_is_gone() {
+        let times = Times { ping_interval: SHORT, ping_timeout: SHORT, ..unhurried() };
+        let (mut client, serving) = connect(times);
+        client.write_all(H2).await.unwrap();
+        ends("a dead HTTP/2 connection", serving).await;
+    }
+}
