@@ -1,4 +1,4 @@
-//! The body of a request on its way in: within its limit, decompressed, and never silent for long.
+//! The body of a request on its way in: within its limit and that of all bodies, decompressed, and never slow.
 
 use std::{
     io::{self, Write},
@@ -13,13 +13,36 @@ use futures_util::{StreamExt, stream};
 use http::{HeaderMap, header};
 use public_api::{Failure, Payload, PayloadError, error::common};
 
-use crate::limits;
+use tokio::time::{Instant, timeout, timeout_at};
 
-/// Prepares a body of at most `max` bytes, after decompression, that may be silent for so long.
+use crate::{limits, memory::Share};
+
+/// How long a body may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// Without a byte.
+    pub(crate) silence: Duration,
+    /// In all.
+    pub(crate) total: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { silence: limits::BODY_SILENCE, total: limits::BODY_TOTAL }
+    }
+}
+
+/// Prepares a body of at most `max` bytes, after decompression. What it takes is added to `share`.
 ///
 /// # Errors
 /// 413 if it is declared longer, 415 if it has an encoding that is not understood.
-pub(crate) fn payload(headers: &HeaderMap, body: Body, max: usize, silence: Duration) -> Result<Payload, Failure> {
+pub(crate) fn payload(
+    headers: &HeaderMap,
+    body: Body,
+    max: usize,
+    share: Share,
+    pace: Pace,
+) -> Result<Payload, Failure> {
     let gzip = is_gzip(headers)?;
     let wire_max = if gzip { max.saturating_add(limits::GZIP_OVERHEAD) } else { max };
     if declared_length(headers).is_some_and(|length| length > wire_max as u64) {
@@ -30,7 +53,9 @@ pub(crate) fn payload(headers: &HeaderMap, body: Body, max: usize, silence: Dura
         wire_left: wire_max,
         decoder: gzip.then(|| Box::new(MultiGzDecoder::new(Bounded { out: Vec::new(), left: max, full: false }))),
         done: false,
-        silence,
+        silence: pace.silence,
+        deadline: Instant::now() + pace.total,
+        share,
     };
     Ok(Payload::Stream(Box::pin(stream::try_unfold(state, State::next)) as Pin<Box<_>>))
 }
@@ -54,19 +79,24 @@ struct State {
     decoder: Option<Box<MultiGzDecoder<Bounded>>>,
     done: bool,
     silence: Duration,
+    deadline: Instant,
+    share: Share,
 }
 
 impl State {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, PayloadError> {
         while !self.done {
-            let piece = tokio::time::timeout(self.silence, self.input.next()).await;
-            let piece = match piece.map_err(|_| PayloadError::Silent)? {
+            let piece = timeout_at(self.deadline, timeout(self.silence, self.input.next())).await;
+            let piece = match piece.map_err(|_| PayloadError::Slow)?.map_err(|_| PayloadError::Silent)? {
                 None => {
                     self.done = true;
                     self.finish()?
                 }
                 Some(piece) => self.take(piece.map_err(|_| PayloadError::Aborted)?)?,
             };
+            if !self.share.grow(piece.len()) {
+                return Err(PayloadError::Busy);
+            }
             if !piece.is_empty() {
                 return Ok(Some((piece, self)));
             }
@@ -126,6 +156,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::memory::Memory;
+
+    fn prepare(headers: &HeaderMap, body: Body, max: usize) -> Result<Payload, Failure> {
+        payload(headers, body, max, Memory::default().share(), Pace::default())
+    }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -136,7 +171,7 @@ mod tests {
     async fn read(encoding: &str, pieces: Vec<Vec<u8>>, max: usize) -> Result<Vec<u8>, PayloadError> {
         let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, encoding.parse().unwrap())]);
         let stream = stream::iter(pieces.into_iter().map(|piece| Ok::<_, io::Error>(Bytes::from(piece))));
-        let payload = payload(&headers, Body::from_stream(stream), max, limits::BODY_SILENCE).unwrap();
+        let payload = prepare(&headers, Body::from_stream(stream), max).unwrap();
         payload.bytes().await.map(|bytes| bytes.to_vec())
     }
 
@@ -158,27 +193,54 @@ mod tests {
         cut.truncate(cut.len() - 3);
         assert_eq!(run(read("gzip", vec![cut], 100)), Err(PayloadError::Encoding));
         let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, "br".parse().unwrap())]);
-        assert_eq!(
-            payload(&headers, Body::empty(), 10, limits::BODY_SILENCE).unwrap_err().entry,
-            &common::UNSUPPORTED_ENCODING
-        );
+        assert_eq!(prepare(&headers, Body::empty(), 10).unwrap_err().entry, &common::UNSUPPORTED_ENCODING);
     }
 
     #[test]
     fn a_declared_length_beyond_the_limit_is_refused_unread() {
         let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, "11".parse().unwrap())]);
-        assert_eq!(
-            payload(&headers, Body::empty(), 10, limits::BODY_SILENCE).unwrap_err().entry,
-            &common::BODY_TOO_LARGE
-        );
-        assert!(payload(&headers, Body::empty(), 11, limits::BODY_SILENCE).is_ok());
+        assert_eq!(prepare(&headers, Body::empty(), 10).unwrap_err().entry, &common::BODY_TOO_LARGE);
+        assert!(prepare(&headers, Body::empty(), 11).is_ok());
     }
 
     #[test]
     fn silence_ends_a_body() {
         let silent = Body::from_stream(stream::pending::<io::Result<Bytes>>());
-        let payload = payload(&HeaderMap::new(), silent, 10, Duration::from_millis(5)).unwrap();
+        let pace = Pace { silence: Duration::from_millis(5), ..Pace::default() };
+        let payload = payload(&HeaderMap::new(), silent, 10, Memory::default().share(), pace).unwrap();
         assert_eq!(run(payload.bytes()), Err(PayloadError::Silent));
+    }
+
+    #[test]
+    fn trickling_does_not_go_on_for_ever() {
+        let trickle = stream::repeat(()).then(async |()| {
+            tokio::task::yield_now().await;
+            Ok::<_, io::Error>(Bytes::from_static(b" "))
+        });
+        let pace = Pace { total: Duration::from_millis(5), ..Pace::default() };
+        let body = Body::from_stream(Box::pin(trickle));
+        let payload = payload(&HeaderMap::new(), body, usize::MAX, Memory::of(usize::MAX).share(), pace).unwrap();
+        assert_eq!(run(payload.bytes()), Err(PayloadError::Slow));
+    }
+
+    #[test]
+    fn all_bodies_together_have_a_bound() {
+        let memory = Memory::of(100);
+        let zipped = HeaderMap::from_iter([(header::CONTENT_ENCODING, "gzip".parse().unwrap())]);
+        let read = |headers: &HeaderMap, body: Vec<u8>| {
+            let share = memory.share();
+            let payload = payload(headers, Body::from(body), 1_000, share.clone(), Pace::default()).unwrap();
+            run(payload.bytes()).map(|_| share)
+        };
+        let plain = HeaderMap::new();
+        let first = read(&plain, vec![b' '; 60]).unwrap();
+        assert_eq!(read(&plain, vec![b' '; 41]).err(), Some(PayloadError::Busy));
+        assert_eq!(read(&zipped, gzip(&[b' '; 41])).err(), Some(PayloadError::Busy), "it counts unpacked");
+        let second = read(&zipped, gzip(&[b' '; 40])).unwrap();
+        drop(first);
+        assert!(read(&plain, vec![b' '; 60]).is_ok());
+        drop(second);
+        assert!(read(&plain, vec![b' '; 100]).is_ok());
     }
 
     proptest! {

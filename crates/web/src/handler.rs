@@ -6,7 +6,11 @@ use axum::{body::Body, extract::RawPathParams};
 use http::{HeaderMap, Response, StatusCode, header};
 use public_api::{Access, Answer, Endpoint, Failure, PathParts, QueryPairs, QueryParts, RequestBody, Version, access};
 
-use crate::{body, limits, request_id, respond};
+use crate::{
+    body,
+    memory::{Memory, Share},
+    request_id, respond,
+};
 
 /// A request that passed every check of its declaration.
 pub struct Request<E: Endpoint> {
@@ -57,7 +61,7 @@ where
 
 /// A handler with its endpoint's and its own type forgotten.
 pub(crate) trait Run: Send + Sync {
-    fn run(&self, params: RawPathParams, request: axum::extract::Request) -> Answering;
+    fn run(&self, params: RawPathParams, request: axum::extract::Request, memory: &Memory) -> Answering;
 }
 
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
@@ -74,15 +78,19 @@ where
     E: Endpoint,
     H: Handler<S, E>,
 {
-    fn run(&self, params: RawPathParams, request: axum::extract::Request) -> Answering {
+    fn run(&self, params: RawPathParams, request: axum::extract::Request, memory: &Memory) -> Answering {
         let (state, handler) = (self.state.clone(), self.handler.clone());
+        // Held until the answer: what was read of the body lives on in the request.
+        let share = memory.share();
         Box::pin(async move {
             let version = request.extensions().get::<Version>().copied().unwrap_or_default();
-            let request = match parse::<E>(&params, request, version).await {
+            let request = match parse::<E>(&params, request, version, share.clone()).await {
                 Ok(request) => request,
                 Err(answer) => return *answer,
             };
-            match handler.call(state, request).await {
+            let outcome = handler.call(state, request).await;
+            drop(share);
+            match outcome {
                 Ok(answer) => respond::payload(answer.into_response(version)),
                 Err(failure) => respond::failure(&failure),
             }
@@ -95,6 +103,7 @@ async fn parse<E: Endpoint>(
     params: &RawPathParams,
     request: axum::extract::Request,
     version: Version,
+    share: Share,
 ) -> Result<Request<E>, Box<Response<Body>>> {
     let reject = |rejection| Box::new(respond::rejection(&rejection));
     let fail = |failure| Box::new(respond::failure(&failure));
@@ -106,7 +115,7 @@ async fn parse<E: Endpoint>(
     let query = E::Query::parse(&pairs).map_err(reject)?;
     check_type::<E::Body>(&parts.headers)?;
     let payload = match <E::Body as RequestBody>::PRESENT {
-        true => body::payload(&parts.headers, body, E::MAX_BODY, limits::BODY_SILENCE).map_err(fail)?,
+        true => body::payload(&parts.headers, body, E::MAX_BODY, share, body::Pace::default()).map_err(fail)?,
         false => public_api::Payload::default(),
     };
     let body = E::Body::read(payload).await.map_err(fail)?;

@@ -15,6 +15,7 @@ mod body;
 pub mod coverage;
 mod handler;
 pub mod limits;
+mod memory;
 mod openapi;
 mod panics;
 mod process;

@@ -17,6 +17,7 @@ use types::Rng;
 use crate::{
     RequestIds,
     handler::{Bound, Handler, Run},
+    memory::Memory,
     panics, request_id, respond, server_error,
 };
 
@@ -74,6 +75,8 @@ impl Gate for Trusting {
 #[derive(Clone, Default)]
 pub struct Served {
     routes: Vec<Route>,
+    /// For the bodies of requests to any of them, through whichever router.
+    memory: Memory,
 }
 
 #[derive(Clone)]
@@ -103,7 +106,8 @@ impl Served {
     /// Those that clients may reach: all but the internal ones.
     #[must_use]
     pub fn exposed(&self) -> Self {
-        Self { routes: self.routes.iter().filter(|route| !route.info.is_internal()).cloned().collect() }
+        let routes = self.routes.iter().filter(|route| !route.info.is_internal()).cloned().collect();
+        Self { routes, memory: self.memory.clone() }
     }
 
     /// The declared endpoints of a component that nothing here answers. Empty, or a test fails.
@@ -124,7 +128,7 @@ impl Served {
         for (path, methods) in paths {
             let mut at_path = MethodRouter::new();
             for routes in methods.into_values() {
-                at_path = at_path.merge(at_method(routes, &gate));
+                at_path = at_path.merge(at_method(routes, &gate, &self.memory));
             }
             router = router.route(&path, at_path);
         }
@@ -159,32 +163,34 @@ fn positional(path: &str) -> String {
 }
 
 /// The endpoints that share a method and a path and differ in versions.
-fn at_method(routes: Vec<Route>, gate: &Arc<dyn Gate>) -> MethodRouter {
+fn at_method(routes: Vec<Route>, gate: &Arc<dyn Gate>, memory: &Memory) -> MethodRouter {
     let filter = routes.first().and_then(|route| MethodFilter::try_from(route.info.method.clone()).ok());
     let Some(filter) = filter else { return MethodRouter::new() };
-    let site: Arc<(Vec<Route>, Arc<dyn Gate>)> = Arc::new((routes, Arc::clone(gate)));
+    let site = Arc::new(Site { routes, gate: Arc::clone(gate), memory: memory.clone() });
     on(filter, move |params: RawPathParams, request: axum::extract::Request| {
         let site = Arc::clone(&site);
-        async move { dispatch(&site.0, site.1.as_ref(), params, request).await }
+        async move { dispatch(&site, params, request).await }
     })
 }
 
-async fn dispatch(
-    routes: &[Route],
-    gate: &dyn Gate,
-    params: RawPathParams,
-    request: axum::extract::Request,
-) -> Response {
+/// What answers at one method of one path.
+struct Site {
+    routes: Vec<Route>,
+    gate: Arc<dyn Gate>,
+    memory: Memory,
+}
+
+async fn dispatch(site: &Site, params: RawPathParams, request: axum::extract::Request) -> Response {
     let version = request.extensions().get::<Version>().copied().unwrap_or_default();
-    let Some(route) = routes.iter().find(|route| route.info.versions.contains(version)) else {
+    let Some(route) = site.routes.iter().find(|route| route.info.versions.contains(version)) else {
         return respond::empty(StatusCode::NOT_FOUND);
     };
     let id = request_id::of(request.headers());
     let span = tracing::info_span!("request", request = %id, endpoint = route.info.id, version = version.0);
     let answer = async {
         let (mut parts, body) = request.into_parts();
-        match gate.admit(&route.info, &mut parts) {
-            Ok(()) => route.run.run(params, axum::extract::Request::from_parts(parts, body)).await,
+        match site.gate.admit(&route.info, &mut parts) {
+            Ok(()) => route.run.run(params, axum::extract::Request::from_parts(parts, body), &site.memory).await,
             Err(answer) => *answer,
         }
     };
