@@ -8,7 +8,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 use tls::{
-    Identity, Role,
+    Certificate, Identity, Role,
     issue::{Authority, AuthorityRequest, IssueError, Issued, KeyType, LeafRequest, Usage, Validity, self_signed},
 };
 use types::Timestamp;
@@ -89,6 +89,8 @@ pub enum Specimen {
     SelfSigned,
     /// The name has a trailing dot.
     TrailingDot,
+    /// Another root signed it, which bears a name of its own.
+    UnknownAuthority,
     /// The first label is a wildcard.
     Wildcard,
     /// Its extended key usage does not contain clientAuth.
@@ -108,7 +110,7 @@ pub struct Certificates {
     now: Timestamp,
 }
 
-/// The name of a laboratory's root, so that an impostor can bear it too.
+/// The name of a root of our own making.
 const ROOT_NAME: &str = "Test root";
 
 impl Certificates {
@@ -117,7 +119,7 @@ impl Certificates {
     /// # Errors
     /// [`IssueError`]
     pub fn new(now: Timestamp) -> Result<Self, IssueError> {
-        Ok(Self { authority: root(now)?, now })
+        Ok(Self { authority: root(ROOT_NAME, now)?, now })
     }
 
     /// From a root that is there already.
@@ -150,7 +152,11 @@ impl Certificates {
                 authority.issue(&request)
             }
             Specimen::SelfSigned => self_signed(&request),
-            Specimen::WrongAuthority => root(self.now)?.issue(&request),
+            Specimen::UnknownAuthority => root("Another root", self.now)?.issue(&request),
+            Specimen::WrongAuthority => {
+                let own = Certificate::parse(self.authority.certificate()).ok().and_then(|own| own.common_name);
+                root(own.as_deref().unwrap_or(ROOT_NAME), self.now)?.issue(&request)
+            }
             _ => self.authority.issue(&request),
         }
     }
@@ -180,7 +186,11 @@ impl Certificates {
             Specimen::WithoutClientAuth => request.usage = Usage::Server,
             Specimen::WithoutServerAuth => request.usage = Usage::Client,
             Specimen::WithoutUsage => request.usage = Usage::Unrestricted,
-            Specimen::Depth(_) | Specimen::Good | Specimen::SelfSigned | Specimen::WrongAuthority => {}
+            Specimen::Depth(_)
+            | Specimen::Good
+            | Specimen::SelfSigned
+            | Specimen::UnknownAuthority
+            | Specimen::WrongAuthority => {}
         }
         request
     }
@@ -190,14 +200,14 @@ impl Certificates {
     }
 }
 
-fn root(now: Timestamp) -> Result<Authority, IssueError> {
-    Authority::root(&AuthorityRequest::new(ROOT_NAME, Validity::starting(now, 365 * DAY)))
+fn root(name: &str, now: Timestamp) -> Result<Authority, IssueError> {
+    Authority::root(&AuthorityRequest::new(name, Validity::starting(now, 365 * DAY)))
 }
 
 #[cfg(test)]
 mod tests {
     use tls::{
-        Certificate, Roots,
+        Roots,
         chain::{ChainError, Purpose, verify},
     };
 
@@ -228,7 +238,8 @@ mod tests {
         assert!(matches!(client(S::Expired), Err(ChainError::Expired { .. })));
         assert!(matches!(client(S::NotYetValid), Err(ChainError::NotYetValid { .. })));
         assert!(matches!(client(S::SelfSigned), Err(ChainError::SelfSigned)));
-        assert!(client(S::WrongAuthority).is_err());
+        assert!(matches!(client(S::WrongAuthority), Err(ChainError::BadSignature)));
+        assert!(matches!(client(S::UnknownAuthority), Err(ChainError::UnknownIssuer { .. })));
         assert!(matches!(client(S::Depth(3)), Err(ChainError::TooDeep { needed: 3, allowed: 2 })));
         assert!(client(S::WithoutClientAuth).is_err() && server(S::WithoutClientAuth).is_ok());
         assert!(server(S::WithoutServerAuth).is_err() && client(S::WithoutServerAuth).is_ok());

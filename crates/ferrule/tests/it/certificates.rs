@@ -68,7 +68,8 @@ async fn inward_refused_with_the_reason(target: &Target) {
         (S::Expired, "expired"),
         (S::NotYetValid, "not valid before"),
         (S::SelfSigned, "self-signed"),
-        (S::WrongAuthority, ""),
+        (S::WrongAuthority, "a signature in the certificate chain is wrong"),
+        (S::UnknownAuthority, "is not trusted"),
         (S::WithoutClientAuth, "clientAuth"),
     ] {
         let Some(caller) = target.caller_with(specimen) else { return };
@@ -76,7 +77,7 @@ async fn inward_refused_with_the_reason(target: &Target) {
         assert_eq!(answer.status, 400, "{specimen:?}: {answer}");
         answer.expect_error(400, "authentication-failure");
         let message = answer.message();
-        assert!(!message.is_empty() && message.contains(reason), "{specimen:?}: the reason is named: {answer}");
+        assert!(message.contains(reason), "{specimen:?}: the reason is named: {answer}");
     }
     target.assert_nothing_reached();
 }
@@ -171,7 +172,8 @@ async fn outward_refused(way: &Way) {
         (S::Expired, "expired"),
         (S::NotYetValid, "not valid before"),
         (S::SelfSigned, "self-signed"),
-        (S::WrongAuthority, ""),
+        (S::WrongAuthority, "a signature in the certificate chain is wrong"),
+        (S::UnknownAuthority, "is not trusted"),
         (S::WithoutServerAuth, "serverAuth"),
         (S::CommonNameOnly, "NameMismatch"),
         (S::Nameless, "NameMismatch"),

@@ -1,4 +1,6 @@
 //! `/i/metrics`: what a backend counts, and what nobody can make it count.
+//!
+//! With Ferrule's brig only: the page is the node's, and a recording component has no node around it.
 
 use std::collections::BTreeMap;
 

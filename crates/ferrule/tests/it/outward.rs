@@ -12,7 +12,7 @@ use testkit::{
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use types::Domain;
 
-use crate::support::{Way, both_ways, run, timed};
+use crate::support::{Target, Way, both_ways, run, timed};
 
 both_ways! {
     s12_one_call_with_exactly_these_headers,
@@ -317,17 +317,43 @@ impl Blackhole {
 }
 
 async fn open_breaker_repeats_the_last_error_at_once(way: &Way) {
-    const CALLS: usize = 12;
-    let (remote, server) = way.foreign(after_versions(nothing_found)).await;
-    server.treat(Manner::Closes);
-    for _ in 0..CALLS {
-        way.search(&remote.domain).await.expect_error(525, "federation-tls-error");
+    /// As many failures in a row open it.
+    const OPENS: usize = 5;
+    let stranger = way.world().stranger("breaker").unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    way.world().publish(&stranger.domain, &stranger.infra, socket.local_addr().unwrap());
+    way.allow(&stranger.domain).await;
+    for _ in 1..OPENS {
+        way.search(&stranger.domain).await.expect_error(521, "federation-connection-refused");
     }
-    assert!(server.connections() < CALLS, "each of {CALLS} calls made a connection");
+    // From now on somebody listens, and closes whatever comes.
+    let script = after_versions(nothing_found);
+    let server = ForeignBackend::on(socket.listen(128).unwrap(), &stranger.certificate, script).unwrap();
+    server.treat(Manner::Closes);
+    let last = way.search(&stranger.domain).await;
+    last.expect_error(525, "federation-tls-error");
+    assert!(server.connections() > 0);
+    // One call may try after each pause, and on a busy machine a pause may be over soon; the next is twice as long.
+    let mut quiet = false;
+    for _ in 0..6 {
+        let before = server.connections();
+        for answer in futures_util::future::join_all((0..10).map(|_| way.search(&stranger.domain))).await {
+            answer.expect_error(525, "federation-tls-error");
+            assert_eq!(answer.message(), last.message());
+        }
+        let made = server.connections() - before;
+        assert!(made <= 1, "ten calls made {made} connections");
+        quiet = made == 0;
+        if quiet {
+            break;
+        }
+    }
+    assert!(quiet, "calls are answered without a connection");
     // It mends itself: after the pause a probe goes through, and everything is well again.
     server.treat(Manner::Serves);
     let mended = async {
-        while way.search(&remote.domain).await.status != 200 {
+        while way.search(&stranger.domain).await.status != 200 {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
@@ -379,12 +405,37 @@ fn a_component_that_does_not_answer_is_a_server_error() {
     run(async {
         let mut plan = testkit::recording::RecordingPlan::default();
         plan.limits.inbound.component = Duration::from_millis(300);
-        let target = crate::support::Target::recording_by(plan).await;
-        target.recorder().unwrap().brig.answer_by(|_| panic!("a fault of the component"));
-        let origin = target.peer.domain.as_str();
-        let answer = target.caller().call(origin, "brig", "api-version", &json!([])).await.unwrap();
+        let target = Target::recording_by(plan).await;
+        let component = &target.recorder().unwrap().brig;
+        let call = async || {
+            let caller = target.caller();
+            caller.call(target.peer.domain.as_str(), "brig", "api-version", &json!([])).await.unwrap()
+        };
+        component.answer_by(|_| panic!("a fault of the component"));
+        let answer = call().await;
         answer.expect_error(500, "server-error");
         assert!(!answer.text().contains("fault of the component"), "what happened inside stays inside: {answer}");
+        // Without the deadline the scenario would not end in time.
+        component.fall_silent();
+        let before = component.calls().len();
+        call().await.expect_error(500, "server-error");
+        assert_eq!(component.calls().len(), before + 1, "it was called");
+        component.answer_with(200, "{}");
+        call().await.expect_status(200);
+    });
+}
+
+#[test]
+fn a_component_that_does_not_run_here_is_a_server_error() {
+    run(async {
+        let target = Target::served().await;
+        let caller = target.caller();
+        for (component, rpc) in [("galley", "get-conversations"), ("cargohold", "get-asset"), ("galley", "no-such-rpc")]
+        {
+            let answer = caller.call(target.peer.domain.as_str(), component, rpc, &json!({})).await.unwrap();
+            answer.expect_error(500, "server-error");
+        }
+        caller.call(target.peer.domain.as_str(), "brig", "api-version", &json!([])).await.unwrap().expect_status(200);
     });
 }
 

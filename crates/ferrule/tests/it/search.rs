@@ -44,15 +44,30 @@ fn s47_api_version_says_what_is_spoken() {
 }
 
 #[test]
-fn s47_a_huge_version_is_not_found_and_breaks_nothing() {
+fn s47_a_version_that_is_not_spoken_is_not_found_and_breaks_nothing() {
     run(async {
         let target = Target::dev().await;
-        for version in ["4", "4294967295", "99999999999999999999"] {
-            let caller = target.caller();
-            let mut request = caller.rpc(target.peer.domain.as_str(), "brig", "get-users-by-ids", &json!([]));
-            request.headers_mut().insert("x-wire-api-version", version.parse().unwrap());
-            let answer = caller.send(request).await.unwrap();
-            assert!(answer.status.is_success() || answer.status == 404, "{version}: {answer}");
+        let caller = target.caller();
+        for (rpc, body) in [
+            ("api-version", json!([])),
+            ("get-user-by-handle", json!("nobody")),
+            ("get-users-by-ids", json!([])),
+            ("search-users", search("nobody")),
+        ] {
+            let call = async |version: &str| {
+                let mut request = caller.rpc(target.peer.domain.as_str(), "brig", rpc, &body);
+                request.headers_mut().insert("x-wire-api-version", version.parse().unwrap());
+                caller.send(request).await.unwrap()
+            };
+            for version in ["4", "2147483648", "4294967295", "18446744073709551616", "99999999999999999999"] {
+                let answer = call(version).await;
+                assert_eq!(answer.status, 404, "{rpc} {version}: {answer}");
+                assert!(answer.body.is_empty(), "{rpc} {version}: {answer}");
+            }
+            // What is no number counts as none.
+            for version in ["0", "3", "", "-1", "1.0", "v3", "x"] {
+                assert_eq!(call(version).await.status, 200, "{rpc} {version:?}");
+            }
         }
     });
 }

@@ -228,3 +228,44 @@ fn s17_certificates_that_cannot_be_used_are_named_at_the_start() {
         folder.serve().unwrap().stop().unwrap();
     });
 }
+
+#[test]
+fn s17_certificates_that_others_will_refuse_are_warned_of_at_the_start() {
+    run(async {
+        let world = World::new().await.unwrap();
+        let folder = Folder::init(ferrule(), &world, "warned.example", SMALL_LIMITS).unwrap();
+        let text = fs::read_to_string(folder.config()).unwrap();
+        let client = "[federation]\nclient_certificate = \"client.pem\"\nclient_key = \"client-key.pem\"\n";
+        fs::write(folder.config(), text.replacen("[federation]\n", client, 1)).unwrap();
+        let infra = format!("federator.infra-{}", folder.domain());
+        let elsewhere = "the client certificate was issued for federator.elsewhere.example, not for the infrastructure";
+        let purpose = "the extended key usage of the client certificate lacks clientAuth";
+        for (specimen, name, told) in [
+            (testkit::Specimen::Good, infra.as_str(), None),
+            // The client role needs no serverAuth.
+            (testkit::Specimen::WithoutServerAuth, &infra, None),
+            (testkit::Specimen::Good, "federator.elsewhere.example", Some(elsewhere)),
+            (testkit::Specimen::WithoutClientAuth, &infra, Some(purpose)),
+        ] {
+            let certificate = world.certificates().issue(specimen, name).unwrap();
+            fs::write(folder.path("client.pem"), certificate.chain).unwrap();
+            fs::write(folder.path("client-key.pem"), certificate.key).unwrap();
+            let served = folder.serve().unwrap();
+            let log = served.log();
+            let warned: Vec<_> = log.lines().filter(|line| line.contains("\"WARN\"")).collect();
+            let checked = folder.command(&["config", "check"]).unwrap();
+            let said = format!("{}{}", checked.stdout, checked.stderr);
+            assert!(checked.status.success(), "it starts all the same: {said}");
+            match told {
+                None => {
+                    assert!(warned.is_empty() && !said.contains("certificate was issued"), "{specimen:?}: {log}{said}")
+                }
+                Some(told) => {
+                    assert!(warned.len() == 1 && warned[0].contains(told), "{specimen:?}: {log}");
+                    assert!(said.contains(told), "{specimen:?}: {said}");
+                }
+            }
+            served.stop().unwrap();
+        }
+    });
+}

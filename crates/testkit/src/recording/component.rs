@@ -1,14 +1,17 @@
 //! A component that takes note.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    future::pending,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 use services::{Body, FederationComponent};
 
-/// Decides how a component answers.
-type Script = Arc<dyn Fn(&Request<Bytes>) -> Response<Body> + Send + Sync>;
+/// Decides how a component answers, and whether at all.
+type Script = Arc<dyn Fn(&Request<Bytes>) -> Option<Response<Body>> + Send + Sync>;
 
 /// Records the calls that reach it, and answers by a script; without one, 200 with `{}`.
 pub struct RecordingComponent {
@@ -18,7 +21,7 @@ pub struct RecordingComponent {
 
 impl Default for RecordingComponent {
     fn default() -> Self {
-        let script: Script = Arc::new(|_| json_answer(200, "{}"));
+        let script: Script = Arc::new(|_| Some(json_answer(200, "{}")));
         Self { calls: Mutex::default(), script: Mutex::new(script) }
     }
 }
@@ -31,7 +34,12 @@ impl RecordingComponent {
 
     /// Answers from now on by that script.
     pub fn answer_by(&self, script: impl Fn(&Request<Bytes>) -> Response<Body> + Send + Sync + 'static) {
-        *lock(&self.script) = Arc::new(script);
+        *lock(&self.script) = Arc::new(move |request| Some(script(request)));
+    }
+
+    /// Takes note from now on, and never answers.
+    pub fn fall_silent(&self) {
+        *lock(&self.script) = Arc::new(|_| None);
     }
 
     /// Answers from now on with that status and that JSON.
@@ -46,7 +54,10 @@ impl FederationComponent for RecordingComponent {
         let script = Arc::clone(&lock(&self.script));
         let answer = script(&request);
         lock(&self.calls).push(request);
-        answer
+        match answer {
+            Some(answer) => answer,
+            None => pending().await,
+        }
     }
 }
 
