@@ -133,7 +133,7 @@ async fn a_call_is_one_request_with_exactly_the_documented_head() {
     let steps: Vec<_> = hops.iter().map(|hop| hop["step"].as_str().unwrap()).collect();
     assert_eq!(steps, ["asked", "policy", "discovery", "connected", "answered"]);
     assert_eq!(hops[2]["targets"], json!([format!("{HOST}:{}", bench.peer.port())]));
-    assert_eq!(hops[2]["ttl"]["secs"], 60);
+    assert_eq!(hops[2]["ttl_s"].as_f64(), Some(60.0));
     assert_eq!(hops[3]["names"], json!([HOST]));
     assert!(hops[3]["tls"].as_str().unwrap().starts_with("TLS 1.3 "), "{}", hops[3]["tls"]);
     assert_eq!((&hops[3]["reused"], &hops[4]["status"]), (&json!(false), &json!(200)));
