@@ -5,13 +5,13 @@ mod refusal;
 mod request;
 mod route;
 
-use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use federation_api::{ApiVersion, Component};
+use federation_api::{ApiVersion, Component, DEFAULT_MAX_BODY, max_body};
 use futures_util::FutureExt;
-use http::{HeaderMap, Request, Response, header::CONTENT_TYPE, request::Parts};
+use http::{Request, Response, header::CONTENT_TYPE, request::Parts};
 use services::{Body, FederationComponent, HopObserver, PolicySource, Step};
 use tokio::time::{Instant, timeout};
 use types::{Domain, Rng};
@@ -23,7 +23,7 @@ use self::{
 use crate::{
     discovery::{Discovery, Target},
     header,
-    ingress::{AuthenticatedPeer, InboundService},
+    ingress::{AdmittedCall, AuthenticatedPeer, InboundService},
     limits::InboundLimits,
     metrics::Metrics,
     steps::{Steps, discovery_step, policy_step},
@@ -33,7 +33,7 @@ use crate::{
 pub type Components = BTreeMap<Component, Arc<dyn FederationComponent>>;
 
 /// The way in: [`InboundService`] in front of the components.
-pub struct Inbound(InboundParts);
+pub struct Inbound(Arc<InboundParts>);
 
 /// What an [`Inbound`] stands on.
 pub(crate) struct InboundParts {
@@ -49,76 +49,99 @@ pub(crate) struct InboundParts {
 
 #[async_trait]
 impl InboundService for Inbound {
-    fn check_head(&self, head: &Parts) -> Option<Response<Body>> {
-        let error = route(head).err()?;
-        // What names no RPC and no origin is no request between backends, and is not counted.
-        if matches!(error, RouteError::Method | RouteError::Query) {
-            self.0.metrics.rejected();
-        }
-        Some(Refusal::from(error).to_response())
-    }
-
-    async fn call(&self, peer: &AuthenticatedPeer, request: Request<Bytes>) -> Response<Body> {
-        let (head, body) = request.into_parts();
+    async fn admit(&self, peer: &AuthenticatedPeer, head: Parts) -> Result<Box<dyn AdmittedCall>, Response<Body>> {
         let id = request::request_id(&head.headers, &self.0.limits).unwrap_or_else(|| {
             let id = self.0.rng.uuid().to_string();
             tracing::debug!(request_id = id, "generated a new request id for a remote's call");
             id
         });
-        let steps = Steps::new(self.0.observer.as_ref(), &self.0.own_domain, &id);
-        let result = match route(&head) {
-            Ok(route) => self.admit(peer, &route, &head.headers, body, &id, &steps).await,
-            Err(error) => Err(error.into()),
-        };
-        result.unwrap_or_else(|refusal| {
-            tracing::warn!(
-                request_id = id,
-                peer = %peer.address,
-                failure = refusal.failure(),
-                error = %refusal,
-                "a remote's call was refused"
-            );
-            refusal.to_response()
-        })
+        match self.0.check(peer, &head, &id).await {
+            Ok(route) => {
+                let address = peer.address();
+                let request = request::request(&route, &head.headers, address.ip(), &id, Bytes::new());
+                Ok(Box::new(Call { parts: Arc::clone(&self.0), route, request, address, id }))
+            }
+            Err(refusal) => Err(refused(&refusal, peer.address(), &id)),
+        }
     }
 }
 
 impl Inbound {
     pub(crate) fn new(parts: InboundParts) -> Self {
-        Self(parts)
+        Self(Arc::new(parts))
+    }
+}
+
+/// A call that passed every check.
+struct Call {
+    parts: Arc<InboundParts>,
+    route: Route,
+    /// For the component, without its body.
+    request: Request<Bytes>,
+    address: SocketAddr,
+    id: String,
+}
+
+#[async_trait]
+impl AdmittedCall for Call {
+    fn body_limit(&self) -> Option<usize> {
+        let limit = max_body(self.route.component, &self.route.rpc);
+        (limit > DEFAULT_MAX_BODY).then_some(limit)
+    }
+
+    async fn call(self: Box<Self>, body: Bytes) -> Response<Body> {
+        let Self { parts, route, mut request, address, id } = *self;
+        *request.body_mut() = body;
+        parts.dispatch(&route, request, &id).await.unwrap_or_else(|refusal| refused(&refusal, address, &id))
+    }
+}
+
+/// Says so in the log, and to the remote.
+fn refused(refusal: &Refusal, peer: SocketAddr, id: &str) -> Response<Body> {
+    tracing::warn!(
+        request_id = id,
+        %peer,
+        failure = refusal.failure(),
+        error = %refusal,
+        "a remote's call was refused"
+    );
+    refusal.to_response()
+}
+
+impl InboundParts {
+    fn steps<'a>(&'a self, id: &'a str) -> Steps<'a> {
+        Steps::new(self.observer.as_ref(), &self.own_domain, id)
     }
 
     /// Policy before DNS, so that strangers cause no look-ups; identity before anything reaches a component.
-    async fn admit(
-        &self,
-        peer: &AuthenticatedPeer,
-        route: &Route,
-        received: &HeaderMap,
-        body: Bytes,
-        id: &str,
-        steps: &Steps<'_>,
-    ) -> Result<Response<Body>, Refusal> {
-        let counting = self.0.metrics.incoming(&route.origin);
+    async fn check(&self, peer: &AuthenticatedPeer, head: &Parts, id: &str) -> Result<Route, Refusal> {
+        let route = route(head).inspect_err(|error| {
+            // What names no RPC and no origin is no request between backends, and is not counted.
+            if matches!(error, RouteError::Method | RouteError::Query) {
+                self.metrics.rejected();
+            }
+        })?;
+        let counting = self.metrics.incoming(&route.origin);
+        let steps = self.steps(id);
         let started = Instant::now();
-        let policy = self.0.policy.policy();
+        let policy = self.policy.policy();
         steps.take(started, || policy_step(&route.origin, &policy));
         if !policy.allows(&route.origin) {
             return Err(Refusal::AuthorizationFailure(route.origin.clone()));
         }
-        self.identify(peer, &route.origin, steps).await?;
+        self.identify(peer, &route.origin, &steps).await?;
         counting.confirm();
-        let request = request::request(route, received, peer.address.ip(), id, body);
-        self.dispatch(route, request, steps).await
+        Ok(route)
     }
 
     /// Whether the certificate carries at least one target of the claimed origin's SRV record.
     async fn identify(&self, peer: &AuthenticatedPeer, origin: &Domain, steps: &Steps<'_>) -> Result<(), Refusal> {
         let started = Instant::now();
-        let found = self.0.discovery.find_origin(origin).await;
+        let found = self.discovery.find_origin(origin).await;
         steps.take(started, || discovery_step(origin, &found));
         let targets = found.targets?;
         let compared = Instant::now();
-        let matched = targets.iter().find(|target| peer.leaf.presents(&target.host));
+        let matched = targets.iter().find(|target| peer.leaf().presents(&target.host));
         let hosts = || -> Vec<String> { targets.iter().map(|target: &Target| target.host.clone()).collect() };
         steps.take(compared, || Step::Identity {
             origin: origin.clone(),
@@ -128,34 +151,25 @@ impl Inbound {
         if matched.is_some() {
             return Ok(());
         }
-        let names = match &peer.leaf.dns_names[..] {
-            [] => peer.leaf.common_name.iter().cloned().collect(),
-            names => names.to_vec(),
-        };
-        Err(Refusal::ValidationError { origin: origin.clone(), targets: hosts(), names })
+        Err(Refusal::ValidationError { origin: origin.clone(), targets: hosts(), names: peer.leaf().names() })
     }
 
-    async fn dispatch(
-        &self,
-        route: &Route,
-        request: Request<Bytes>,
-        steps: &Steps<'_>,
-    ) -> Result<Response<Body>, Refusal> {
+    async fn dispatch(&self, route: &Route, request: Request<Bytes>, id: &str) -> Result<Response<Body>, Refusal> {
         let started = Instant::now();
-        let Some(component) = self.0.components.get(&route.component) else {
+        let Some(component) = self.components.get(&route.component) else {
             return Err(Refusal::Component(format!("{} does not run here", route.component)));
         };
         let version = request.headers().get(header::WIRE_API_VERSION).and_then(|v| v.to_str().ok()?.parse().ok());
         let answering = AssertUnwindSafe(component.handle(request)).catch_unwind();
-        let answer = match timeout(self.0.limits.component, answering).await {
+        let answer = match timeout(self.limits.component, answering).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => return Err(Refusal::Component(format!("{} panicked", route.component))),
             Err(_) => {
-                let text = format!("{} did not answer within {:?}", route.component, self.0.limits.component);
+                let text = format!("{} did not answer within {:?}", route.component, self.limits.component);
                 return Err(Refusal::Component(text));
             }
         };
-        steps.take(started, || Step::Dispatched {
+        self.steps(id).take(started, || Step::Dispatched {
             component: route.component,
             rpc: route.rpc.to_string(),
             version: version.map(ApiVersion),

@@ -8,25 +8,39 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Counts connections, over all and per address.
+use super::memory::{BodyMemory, room};
+use crate::limits::IngressLimits;
+
+/// Counts connections, over all and per address, and gives each address its share of memory.
 pub(super) struct Admission {
     all: Arc<Semaphore>,
-    per_address: usize,
-    by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    body_memory: Arc<Semaphore>,
+    connections_per_address: usize,
+    body_memory_per_address: usize,
+    by_address: Arc<Mutex<HashMap<IpAddr, Share>>>,
+}
+
+/// What an address has.
+struct Share {
+    connections: usize,
+    body_memory: Arc<Semaphore>,
 }
 
 /// The right to a connection; given back when dropped.
 pub(super) struct Admitted {
     _place: OwnedSemaphorePermit,
+    body_memory: BodyMemory,
     address: IpAddr,
-    by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    by_address: Arc<Mutex<HashMap<IpAddr, Share>>>,
 }
 
 impl Admission {
-    pub(super) fn new(connections: usize, per_address: usize) -> Self {
+    pub(super) fn new(limits: &IngressLimits) -> Self {
         Self {
-            all: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
-            per_address,
+            all: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
+            body_memory: room(limits.body_memory),
+            connections_per_address: limits.connections_per_address,
+            body_memory_per_address: limits.body_memory_per_address,
             by_address: Arc::default(),
         }
     }
@@ -40,12 +54,22 @@ impl Admission {
     pub(super) fn admit(&self, place: OwnedSemaphorePermit, address: IpAddr) -> Option<Admitted> {
         let address = network(address);
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = by_address.entry(address).or_insert(0);
-        if *count >= self.per_address {
+        let share = by_address
+            .entry(address)
+            .or_insert_with(|| Share { connections: 0, body_memory: room(self.body_memory_per_address) });
+        if share.connections >= self.connections_per_address {
             return None;
         }
-        *count += 1;
-        Some(Admitted { _place: place, address, by_address: Arc::clone(&self.by_address) })
+        share.connections += 1;
+        let body_memory = BodyMemory::new(Arc::clone(&self.body_memory), Arc::clone(&share.body_memory));
+        Some(Admitted { _place: place, body_memory, address, by_address: Arc::clone(&self.by_address) })
+    }
+}
+
+impl Admitted {
+    /// The memory for bodies of the connection's requests.
+    pub(super) fn body_memory(&self) -> BodyMemory {
+        self.body_memory.clone()
     }
 }
 
@@ -53,8 +77,8 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         if let Entry::Occupied(mut entry) = by_address.entry(self.address) {
-            *entry.get_mut() -= 1;
-            if *entry.get() == 0 {
+            entry.get_mut().connections -= 1;
+            if entry.get().connections == 0 {
                 entry.remove();
             }
         }
@@ -75,7 +99,8 @@ mod tests {
 
     #[tokio::test]
     async fn shares_are_taken_and_given_back() {
-        let admission = Admission::new(3, 2);
+        let limits = IngressLimits { connections: 3, connections_per_address: 2, ..IngressLimits::default() };
+        let admission = Admission::new(&limits);
         let (a, b): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let first = admission.admit(admission.room().await.unwrap(), a).unwrap();
         let _second = admission.admit(admission.room().await.unwrap(), a).unwrap();

@@ -12,53 +12,76 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use public_api::{Failure, error::common};
 use services::Body;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{activity::Activity, wire::lock};
+use super::{
+    activity::Activity,
+    memory::{BodyMemory, Held},
+    wire::lock,
+};
 use crate::limits::IngressLimits;
 
-/// Reads a whole request body of at most `limit` bytes. The permit stands for the memory it takes.
+/// The length that a request says its body has.
+pub(super) fn declared(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
+}
+
+/// Reads a whole request body of at most `limit` bytes, and takes the memory for it: at once where its length is
+/// declared, so that nobody who has a part waits for the rest.
 ///
 /// # Errors
-/// 408 if it is silent or takes too long in all, 413 if it is longer, 503 if too much is held already, 400 if it breaks
-/// off. What the peer declares to be too long is not read at all.
+/// 408 if it is silent or takes too long in all, 413 if it is longer, 503 if there is no memory for as long as it might
+/// have been silent, 400 if it breaks off. What the peer declares to be too long is not read at all.
 pub(super) async fn read<B>(
-    headers: &HeaderMap,
+    declared: Option<u64>,
     mut body: B,
     limit: usize,
     limits: &IngressLimits,
-    memory: &Arc<Semaphore>,
-) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Failure>
+    memory: &BodyMemory,
+) -> Result<(Bytes, Option<Held>), Failure>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
     let too_large = || common::BODY_TOO_LARGE.because(format!("The request body is longer than {limit} bytes"));
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > limit as u64) {
+    let declared = declared.map(usize::try_from).transpose().map_err(|_| too_large())?.unwrap_or(0);
+    if declared > limit {
         return Err(too_large());
     }
     let deadline = Instant::now() + limits.body_total;
+    let take = async |bytes| match timeout_at(deadline, timeout(limits.body_idle, memory.take(bytes))).await {
+        Ok(Ok(Some(held))) => Ok(held),
+        _ => Err(common::SERVICE_UNAVAILABLE.failure().retry_after(1)),
+    };
+    let mut held = None;
+    let mut room = 0;
     let mut collected = Collected::default();
+    if declared > 0 {
+        held = Some(take(declared).await?);
+        room = declared;
+    }
     loop {
         let frame = match timeout_at(deadline, timeout(limits.body_idle, body.frame())).await {
             Err(_) | Ok(Err(_)) => return Err(common::REQUEST_TIMEOUT.failure()),
-            Ok(Ok(None)) => return Ok(collected.finish()),
+            Ok(Ok(None)) => return Ok((collected.finish(), held)),
             Ok(Ok(Some(Err(error)))) => return Err(common::BAD_REQUEST.because(format!("The request body: {error}"))),
             Ok(Ok(Some(Ok(frame)))) => frame,
         };
         // Trailers carry nothing here.
         let Ok(data) = frame.into_data() else { continue };
-        if collected.len() + data.len() > limit {
+        let length = collected.len() + data.len();
+        if length > limit {
             return Err(too_large());
         }
-        let busy = |_| common::SERVICE_UNAVAILABLE.failure().retry_after(1);
-        let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        let permit = Arc::clone(memory).try_acquire_many_owned(length).map_err(busy)?;
-        collected.push(data, permit);
+        if length > room {
+            let more = take(length - room).await?;
+            match &mut held {
+                Some(held) => held.merge(more),
+                None => held = Some(more),
+            }
+            room = length;
+        }
+        collected.push(data);
     }
 }
 
@@ -89,7 +112,6 @@ where
 struct Collected {
     first: Bytes,
     all: BytesMut,
-    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Collected {
@@ -97,11 +119,7 @@ impl Collected {
         self.first.len().max(self.all.len())
     }
 
-    fn push(&mut self, data: Bytes, permit: OwnedSemaphorePermit) {
-        match &mut self.permit {
-            Some(held) => held.merge(permit),
-            None => self.permit = Some(permit),
-        }
+    fn push(&mut self, data: Bytes) {
         if self.len() == 0 {
             self.first = data;
             return;
@@ -112,8 +130,8 @@ impl Collected {
         self.all.extend_from_slice(&data);
     }
 
-    fn finish(self) -> (Bytes, Option<OwnedSemaphorePermit>) {
-        (if self.all.is_empty() { self.first } else { self.all.freeze() }, self.permit)
+    fn finish(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
     }
 }
 

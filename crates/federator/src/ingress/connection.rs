@@ -32,6 +32,7 @@ use super::{
     Shared,
     activity::{Activity, Advice, Expired, Protocol},
     body::Answer,
+    memory::BodyMemory,
     respond::Caller,
     wire::{Wire, lock},
 };
@@ -48,6 +49,7 @@ enum End {
 /// Serves a connection until it ends. A shutdown lets requests finish that were begun.
 pub(super) async fn serve(
     shared: Arc<Shared>,
+    body_memory: BodyMemory,
     tcp: TcpStream,
     address: std::net::SocketAddr,
     shutdown: CancellationToken,
@@ -82,7 +84,9 @@ pub(super) async fn serve(
     let protocol = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
     let activity = Arc::new(Mutex::new(Activity::new(protocol, Instant::now())));
     let peer = Peer { address, verdict };
-    let caller = Arc::new(Caller::new(Arc::clone(&shared), peer, protocol, Arc::clone(&activity), began.elapsed()));
+    let activity_of_caller = Arc::clone(&activity);
+    let caller = Caller::new(Arc::clone(&shared), body_memory, peer, protocol, activity_of_caller, began.elapsed());
+    let caller = Arc::new(caller);
 
     let (wire, slot) = Wire::new(stream, activity);
     let end = match protocol {

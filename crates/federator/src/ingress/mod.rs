@@ -1,5 +1,5 @@
-//! The TLS listener that other backends call: it judges the peer, reads the request within limits, and hands both to
-//! [`InboundService`].
+//! The TLS listener that other backends call: it judges the peer, asks [`InboundService`] about the head of a request,
+//! and reads its body within limits for those that are let in.
 //!
 //! The handshake is completed with any peer, so that one whose certificate is refused can be told why: its first request
 //! is answered with 400 `authentication-failure`, and the connection ends. It reaches nothing else.
@@ -8,6 +8,7 @@ mod activity;
 mod admission;
 mod body;
 mod connection;
+mod memory;
 mod respond;
 mod service;
 mod wire;
@@ -16,13 +17,13 @@ use std::{io, sync::Arc, time::Duration};
 
 use services::HopObserver;
 use tls::ContextsHandle;
-use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
+use tokio::{net::TcpListener, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info};
 use types::{Clock, Domain};
 
 use self::admission::Admission;
-pub use self::service::{AuthenticatedPeer, InboundService};
+pub use self::service::{AdmittedCall, AuthenticatedPeer, InboundService};
 use crate::limits::IngressLimits;
 
 /// What an ingress is made of.
@@ -52,16 +53,14 @@ struct Shared {
     limits: IngressLimits,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn HopObserver>,
-    body_memory: Arc<Semaphore>,
 }
 
 impl Ingress {
     /// Serves connections until `shutdown` is cancelled. Then it accepts no more, lets the requests finish that were
     /// begun, for [`IngressLimits::drain`] at most, and returns when the last connection is closed.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
-        let admission = Admission::new(self.limits.connections, self.limits.connections_per_address);
+        let admission = Admission::new(&self.limits);
         let shared = Arc::new(Shared {
-            body_memory: Arc::new(Semaphore::new(self.limits.body_memory.min(Semaphore::MAX_PERMITS))),
             backend: self.backend,
             contexts: self.contexts,
             verify_depth: self.verify_depth,
@@ -115,7 +114,7 @@ async fn accept(
         let Some(admitted) = admission.admit(place, address.ip()) else { continue };
         // Answers are small and wait for nobody.
         let _ = tcp.set_nodelay(true);
-        let served = connection::serve(Arc::clone(shared), tcp, address, shutdown.clone());
+        let served = connection::serve(Arc::clone(shared), admitted.body_memory(), tcp, address, shutdown.clone());
         let abandon = abandon.clone();
         tracker.spawn(async move {
             let _admitted = admitted;

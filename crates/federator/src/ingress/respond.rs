@@ -18,6 +18,7 @@ use super::{
     AuthenticatedPeer, Shared,
     activity::{Activity, Protocol},
     body::{self, Answer, Exchange},
+    memory::BodyMemory,
     wire::lock,
 };
 use crate::{
@@ -32,6 +33,7 @@ const X_SSL_CERTIFICATE: HeaderName = HeaderName::from_static("x-ssl-certificate
 /// What all requests of one connection have in common.
 pub(super) struct Caller {
     pub(super) shared: Arc<Shared>,
+    body_memory: BodyMemory,
     pub(super) peer: Peer,
     pub(super) protocol: Protocol,
     pub(super) activity: Arc<Mutex<Activity>>,
@@ -45,12 +47,14 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) fn new(
         shared: Arc<Shared>,
+        body_memory: BodyMemory,
         peer: Peer,
         protocol: Protocol,
         activity: Arc<Mutex<Activity>>,
         took: Duration,
     ) -> Self {
-        Self { shared, peer, protocol, activity, took, last: AtomicBool::new(false), reported: AtomicBool::new(false) }
+        let (last, reported) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { shared, body_memory, peer, protocol, activity, took, last, reported }
     }
 
     pub(super) async fn respond(&self, request: Request<Incoming>) -> Response<Answer> {
@@ -77,17 +81,20 @@ impl Caller {
             }
         };
         head.headers.remove(X_SSL_CERTIFICATE);
-        let inbound = &self.shared.inbound;
-        if let Some(response) = inbound.check_head(&head) {
-            body::discard(body, limits).await;
-            return Ok(response);
-        }
-        let limit = inbound.body_limit(&head).unwrap_or(limits.body_bytes);
-        let (body, _memory) = body::read(&head.headers, body, limit, limits, &self.shared.body_memory)
+        let declared = body::declared(&head.headers);
+        let peer = AuthenticatedPeer::new(self.peer.address, leaf);
+        let call = match self.shared.inbound.admit(&peer, head).await {
+            Ok(call) => call,
+            Err(response) => {
+                body::discard(body, limits).await;
+                return Ok(response);
+            }
+        };
+        let limit = call.body_limit().map_or(limits.body_bytes, |more| more.max(limits.body_bytes));
+        let (body, _held) = body::read(declared, body, limit, limits, &self.body_memory)
             .await
             .inspect_err(|_| self.end_after_this())?;
-        let peer = AuthenticatedPeer { address: self.peer.address, leaf };
-        Ok(inbound.call(&peer, Request::from_parts(head, body)).await)
+        Ok(call.call(body).await)
     }
 
     /// The peer's certificate, while it is good.

@@ -4,33 +4,59 @@ use std::{net::SocketAddr, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, Response, request::Parts};
+use http::{Response, request::Parts};
 use services::Body;
 
 use crate::trust::Leaf;
 
-/// A peer whose certificate chain was found good. There is no other way to have one than to be believed.
+/// A peer whose certificate chain was found good. The ingress makes these, of those it believes.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedPeer {
+    address: SocketAddr,
+    leaf: Arc<Leaf>,
+}
+
+impl AuthenticatedPeer {
+    pub(crate) fn new(address: SocketAddr, leaf: Arc<Leaf>) -> Self {
+        Self { address, leaf }
+    }
+
+    /// A peer that nobody has judged: for tests of what stands behind an ingress, without one.
+    pub fn unjudged_for_tests(address: SocketAddr, leaf: Leaf) -> Self {
+        Self::new(address, Arc::new(leaf))
+    }
+
     /// Where the connection comes from.
-    pub address: SocketAddr,
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The certificate it holds.
-    pub leaf: Arc<Leaf>,
+    pub fn leaf(&self) -> &Leaf {
+        &self.leaf
+    }
 }
 
 /// Answers the requests of authenticated peers: hop C of `federation.md` §1.1.
+///
+/// In two steps, so that the body of a request is read, and held, only for those that may call.
 #[async_trait]
 pub trait InboundService: Send + Sync {
-    /// What the head of a request decides alone: routing, method, query (the first steps of `federation.md` §1.3).
-    /// An answer ends the request before its body is read. Must be cheap and must not block.
-    fn check_head(&self, head: &Parts) -> Option<Response<Body>>;
+    /// All that the head of a request decides: every check of `federation.md` §1.3.
+    ///
+    /// # Errors
+    /// The answer to a request that is not let in. It is given before the body is read.
+    async fn admit(&self, peer: &AuthenticatedPeer, head: Parts) -> Result<Box<dyn AdmittedCall>, Response<Body>>;
+}
 
-    /// The largest body in bytes that a request with this head may have, where it differs from the ingress's default.
-    fn body_limit(&self, _head: &Parts) -> Option<usize> {
+/// A request that is let in and waits for its body.
+#[async_trait]
+pub trait AdmittedCall: Send {
+    /// The largest body in bytes that it may have, where that is more than the ingress's default.
+    fn body_limit(&self) -> Option<usize> {
         None
     }
 
-    /// Answers a request whose head passed [`InboundService::check_head`]. Never fails: an error is an answer too. The
-    /// body of the answer is streamed.
-    async fn call(&self, peer: &AuthenticatedPeer, request: Request<Bytes>) -> Response<Body>;
+    /// Answers it. Never fails: an error is an answer too. The body of the answer is streamed.
+    async fn call(self: Box<Self>, body: Bytes) -> Response<Body>;
 }

@@ -205,12 +205,12 @@ async fn a_claim_that_cannot_be_looked_up_for_lack_of_room_is_503() {
         not_before: Timestamp::EPOCH,
         not_after: Timestamp::from_micros(i64::MAX),
     };
-    let peer = AuthenticatedPeer { address: ([127, 0, 0, 1], 5555).into(), leaf: Arc::new(leaf) };
+    let peer = AuthenticatedPeer::unjudged_for_tests(([127, 0, 0, 1], 5555).into(), leaf);
     let claim = |origin| {
         let request = Request::post("/federation/brig/get-user-by-handle").header("wire-origin-domain", origin);
-        backend.inbound.call(&peer, request.body(Bytes::from_static(b"\"bob\"")).unwrap())
+        backend.pass(&peer, request.body(Bytes::from_static(b"\"bob\"")).unwrap())
     };
-    let mut first = claim("b.example");
+    let mut first = Box::pin(claim("b.example"));
     assert!(futures_util::poll!(&mut first).is_pending());
     let answer = soon(claim("c.example")).await;
     assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &HeaderValue::from_static("1")));

@@ -1,7 +1,6 @@
 //! Calls of remotes, behind the ingress: real discovery, a component that remembers what it was asked.
 
 use std::{
-    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -83,7 +82,7 @@ impl Bench {
         peer: &AuthenticatedPeer,
         request: Request<Bytes>,
     ) -> (StatusCode, Option<String>, Bytes) {
-        let answer = soon(self.backend.inbound.call(peer, request)).await;
+        let answer = soon(self.backend.pass(peer, request)).await;
         let content_type = answer.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
         assert!(answer.headers().len() <= 1, "only the content type: {:?}", answer.headers());
         let status = answer.status();
@@ -115,7 +114,7 @@ fn peer_of(dns_names: &[&str], common_name: Option<&str>) -> AuthenticatedPeer {
         not_before: Timestamp::EPOCH,
         not_after: Timestamp::from_micros(i64::MAX),
     };
-    AuthenticatedPeer { address: "[2001:db8::1]:5555".parse::<SocketAddr>().unwrap(), leaf: Arc::new(leaf) }
+    AuthenticatedPeer::unjudged_for_tests("[2001:db8::1]:5555".parse().unwrap(), leaf)
 }
 
 fn peer() -> AuthenticatedPeer {
@@ -215,7 +214,7 @@ async fn the_answer_is_streamed() {
         Some(Response::new(Body::from_stream(endless)))
     })
     .await;
-    let answer = soon(bench.backend.inbound.call(&peer(), from("b.example"))).await;
+    let answer = soon(bench.backend.pass(&peer(), from("b.example"))).await;
     let frame = soon(answer.into_body().frame()).await.unwrap().unwrap();
     assert_eq!(frame.into_data().unwrap(), "first");
 }
@@ -246,31 +245,20 @@ async fn what_is_wrong_with_the_head_is_told_before_anything_else() {
         (request("GET", "/federation/mallory/x", &[good]), 400, ""),
         (request("GET", PATH, &[("Wire-Origin-Domain", "stranger.example")]), 403, "invalid-endpoint"),
     ];
-    let inbound = Arc::clone(&bench.backend.inbound);
     for (request, status, label) in table {
         let shown = format!("{} {} {:?}", request.method(), request.uri(), request.headers());
-        let (parts, body) = request.into_parts();
-        let early = inbound.check_head(&parts).map(|answer| answer.status().as_u16());
-        assert_eq!(early, Some(status), "{shown}");
-        let found = bench.refused(&peer(), Request::from_parts(parts, body)).await;
+        let found = bench.refused(&peer(), request).await;
         assert_eq!(found, (status, label.to_owned()), "{shown}");
     }
     assert_eq!(bench.backend.dns.asked_for("b.example"), 0);
-    let (good, _) = from("b.example").into_parts();
-    assert!(inbound.check_head(&good).is_none());
 }
 
 /// What names no RPC or no origin is not counted. What is refused is, whatever it claimed, but not by name.
 #[tokio::test]
 async fn requests_are_counted_by_the_origin_that_they_proved() {
     let bench = Bench::start().await;
-    // As the ingress asks: with the head, and with the whole only if that passes.
     let pass = async |peer: AuthenticatedPeer, request: Request<Bytes>| {
-        let (head, body) = request.into_parts();
-        match bench.backend.inbound.check_head(&head) {
-            Some(answer) => answer.status().as_u16(),
-            None => soon(bench.backend.inbound.call(&peer, Request::from_parts(head, body))).await.status().as_u16(),
-        }
+        soon(bench.backend.pass(&peer, request)).await.status().as_u16()
     };
     let good = ("Wire-Origin-Domain", "b.example");
     for (status, request) in [
@@ -415,5 +403,44 @@ async fn a_component_that_is_not_there_hangs_or_panics_is_a_fault_of_ours() {
         let error: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!((status.as_u16(), &error["label"]), (500, &json!("server-error")));
         assert!(!error["message"].as_str().unwrap().contains("panic"), "{error}");
+    }
+}
+
+/// The ingress reads, and holds, bodies of none but those that are let in.
+#[tokio::test]
+async fn strangers_and_impostors_are_refused_before_their_body_is_read() {
+    let bench = Bench::start().await;
+    let admit = async |peer: AuthenticatedPeer, origin: &str| {
+        let (head, _) = from(origin).into_parts();
+        soon(bench.backend.inbound.admit(&peer, head)).await.err().map(|answer| answer.status().as_u16())
+    };
+    assert_eq!(admit(peer(), "stranger.example").await, Some(400));
+    assert_eq!(admit(peer_of(&["fed.c.example"], None), "b.example").await, Some(403));
+    assert_eq!(admit(peer(), "c.example").await, Some(422));
+    assert_eq!(admit(peer(), "b.example").await, None);
+    assert_eq!(bench.calls(), 0);
+}
+
+#[tokio::test]
+async fn an_rpc_may_say_that_its_requests_are_large() {
+    let bench = Bench::start().await;
+    let share = Limits::default().ingress.body_memory_per_address;
+    for rpc in federation_api::rpcs() {
+        let path = format!("/federation/{}/{}", rpc.component, rpc.name);
+        let (head, _) = request("POST", &path, &[("Wire-Origin-Domain", "b.example")]).into_parts();
+        let Ok(call) = soon(bench.backend.inbound.admit(&peer(), head)).await else { panic!("{path} is refused") };
+        let more = (rpc.max_body > federation_api::DEFAULT_MAX_BODY).then_some(rpc.max_body);
+        assert_eq!(call.body_limit(), more, "{path}");
+        assert!(rpc.max_body <= share, "{path}: there would never be memory for it");
+    }
+    let large = federation_api::RpcName::of::<federation_api::galley::SendMessage>();
+    for (path, limit) in [
+        (format!("/federation/galley/{large}"), Some(64 << 20)),
+        (format!("/federation/brig/{large}"), None),
+        ("/federation/galley/no-such-rpc".to_owned(), None),
+    ] {
+        let (head, _) = request("POST", &path, &[("Wire-Origin-Domain", "b.example")]).into_parts();
+        let Ok(call) = soon(bench.backend.inbound.admit(&peer(), head)).await else { panic!("{path} is refused") };
+        assert_eq!(call.body_limit(), limit, "{path}");
     }
 }

@@ -185,7 +185,7 @@ async fn a_body_declared_too_large_is_not_read() {
 
 #[tokio::test]
 async fn bodies_in_memory_are_bounded() {
-    let running = start_with(|limits| limits.body_memory = 1500).await;
+    let running = start_with(|limits| (limits.body_memory, limits.body_idle) = (1500, SHORT * 5)).await;
     let good = running.good();
     let stream = running.http2(Some(&good)).await;
     let held = tokio::spawn(async move { ask2(stream, "/federation/wait", &"x".repeat(1000)).await });
@@ -199,6 +199,67 @@ async fn bodies_in_memory_are_bounded() {
     let mut stream = running.http1(Some(&good)).await;
     let request = post("/federation/x", "connection: close\r\n", &"x".repeat(1000));
     assert_eq!(ask1(&mut stream, &request).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_request_waits_for_memory() {
+    let running = start_with(|limits| limits.body_memory = 1500).await;
+    let good = running.good();
+    let stream = running.http2(Some(&good)).await;
+    let held = tokio::spawn(async move { ask2(stream, "/federation/wait", &"x".repeat(1000)).await });
+    within(running.recorder.began.notified()).await;
+    let mut waiting = running.http1(Some(&good)).await;
+    let request = post("/federation/x", "connection: close\r\n", &"x".repeat(1000));
+    within(waiting.write_all(request.as_bytes())).await.unwrap();
+    assert!(tokio::time::timeout(SHORT, waiting.read(&mut [0])).await.is_err(), "nobody answers yet");
+    running.recorder.release.add_permits(1);
+    assert_eq!(within(held).await.unwrap().0.status, 200);
+    assert_eq!(answer1(&mut waiting).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_not_let_in_costs_no_memory() {
+    let running = start_with(|limits| limits.body_memory = 1500).await;
+    let good = running.good();
+    let mut kept = Vec::new();
+    // Bodies that do not end, of one who may not call.
+    let (client, connection) = h2::client::handshake(running.http2(Some(&good)).await).await.unwrap();
+    tokio::spawn(connection);
+    let mut client = client.ready().await.unwrap();
+    for _ in 0..50 {
+        let request = Request::post(format!("https://{NAME}/nowhere")).body(()).unwrap();
+        let (answer, mut sent) = client.send_request(request, false).unwrap();
+        sent.send_data(Bytes::from(vec![b'x'; 1000]), false).unwrap();
+        client = client.ready().await.unwrap();
+        kept.push((answer, sent));
+    }
+    let mut stream = running.http1(Some(&good)).await;
+    let request = post("/federation/x", "connection: close\r\n", &"x".repeat(1000));
+    assert_eq!(ask1(&mut stream, &request).await.status, 200);
+}
+
+/// Linux has more than one address on loopback.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn one_address_does_not_take_the_memory_of_all() {
+    let running = start_with(|limits| {
+        (limits.body_memory, limits.body_memory_per_address, limits.body_idle) = (4000, 1500, SHORT * 5);
+    })
+    .await;
+    let good = running.good();
+    let stream = running.http2(Some(&good)).await;
+    let held = tokio::spawn(async move { ask2(stream, "/federation/wait", &"x".repeat(1000)).await });
+    within(running.recorder.began.notified()).await;
+    let request = post("/federation/x", "connection: close\r\n", &"x".repeat(1000));
+    let mut same = running.http1(Some(&good)).await;
+    assert_eq!(ask1(&mut same, &request).await.status, 503, "another connection, the same address");
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let tcp = socket.connect(running.address).await.unwrap();
+    let mut other = running.connect_over(tcp, Some(&good), "http/1.1", &TLS12).await;
+    assert_eq!(ask1(&mut other, &request).await.status, 200);
+    running.recorder.release.add_permits(1);
+    assert_eq!(within(held).await.unwrap().0.status, 200);
 }
 
 #[tokio::test]
@@ -303,6 +364,7 @@ async fn an_answer_over_http1_that_nobody_takes_ends_the_connection() {
     .await;
     let mut stream = running.http1(Some(&running.good())).await;
     within(stream.write_all(post("/federation/x", "", &"x".repeat(LARGE)).as_bytes())).await.unwrap();
+    within(stream.flush()).await.unwrap();
     within(running.recorder.began.notified()).await;
     // Without reading anything: writing tells whether there is still somebody.
     within(async {

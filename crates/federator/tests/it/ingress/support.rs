@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use federator::{
-    ingress::{AuthenticatedPeer, InboundService, Ingress},
+    ingress::{AdmittedCall, AuthenticatedPeer, InboundService, Ingress},
     limits::IngressLimits,
     trust::DEFAULT_VERIFY_DEPTH,
 };
@@ -75,7 +75,7 @@ pub struct Call {
     pub body: Bytes,
 }
 
-/// Stands behind the ingress: answers by path, and remembers.
+/// Answers by path, and remembers.
 pub struct Recorder {
     calls: Mutex<Vec<Call>>,
     /// Told when a call begins.
@@ -92,37 +92,45 @@ impl Recorder {
     }
 }
 
+/// One that got past the head.
+struct Recorded {
+    recorder: Arc<Recorder>,
+    peer: AuthenticatedPeer,
+    head: Parts,
+}
+
+/// What stands behind the ingress.
+struct Inbound(Arc<Recorder>);
+
 #[async_trait]
-impl InboundService for Recorder {
-    fn check_head(&self, head: &Parts) -> Option<Response<Body>> {
+impl InboundService for Inbound {
+    async fn admit(&self, peer: &AuthenticatedPeer, head: Parts) -> Result<Box<dyn AdmittedCall>, Response<Body>> {
         if head.uri.path().starts_with("/federation/") {
-            return None;
+            return Ok(Box::new(Recorded { recorder: Arc::clone(&self.0), peer: peer.clone(), head }));
         }
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_FOUND;
-        Some(response)
+        Err(response)
+    }
+}
+
+#[async_trait]
+impl AdmittedCall for Recorded {
+    fn body_limit(&self) -> Option<usize> {
+        (self.head.uri.path() == "/federation/large").then_some(4096)
     }
 
-    fn body_limit(&self, head: &Parts) -> Option<usize> {
-        (head.uri.path() == "/federation/large").then_some(4096)
-    }
-
-    async fn call(&self, peer: &AuthenticatedPeer, request: Request<Bytes>) -> Response<Body> {
-        let (head, body) = request.into_parts();
+    async fn call(self: Box<Self>, body: Bytes) -> Response<Body> {
+        let Self { recorder, peer, head } = *self;
         let path = head.uri.path().to_owned();
-        let call = Call {
-            peer: peer.clone(),
-            head: format!("{} {path}", head.method),
-            headers: head.headers,
-            body: body.clone(),
-        };
-        self.calls.lock().unwrap().push(call);
-        self.began.notify_one();
+        let call = Call { peer, head: format!("{} {path}", head.method), headers: head.headers, body: body.clone() };
+        recorder.calls.lock().unwrap().push(call);
+        recorder.began.notify_one();
         match path.as_str() {
             "/federation/never" => pending().await,
-            "/federation/wait" => self.release.acquire().await.unwrap().forget(),
+            "/federation/wait" => recorder.release.acquire().await.unwrap().forget(),
             "/federation/endless" => {
-                let gone = OnDrop(Arc::clone(&self.endless_dropped));
+                let gone = OnDrop(Arc::clone(&recorder.endless_dropped));
                 let piece = Bytes::from(vec![b'x'; 16 * 1024]);
                 let stream = futures_util::stream::repeat_with(move || {
                     let _ = &gone;
@@ -192,7 +200,7 @@ pub async fn start_with(change: impl FnOnce(&mut IngressLimits)) -> Running {
         backend: "b.example".parse().unwrap(),
         contexts: contexts.clone(),
         verify_depth: DEFAULT_VERIFY_DEPTH,
-        inbound: Arc::clone(&recorder) as _,
+        inbound: Arc::new(Inbound(Arc::clone(&recorder))),
         limits,
         clock: Arc::clone(&clock) as _,
         observer: Arc::clone(&hops) as _,
@@ -215,6 +223,17 @@ impl Running {
         protocol: &str,
         version: &'static SupportedProtocolVersion,
     ) -> TlsStream<TcpStream> {
+        self.connect_over(TcpStream::connect(self.address).await.unwrap(), shows, protocol, version).await
+    }
+
+    /// The same over a connection that is open.
+    pub async fn connect_over(
+        &self,
+        tcp: TcpStream,
+        shows: Option<&Issued>,
+        protocol: &str,
+        version: &'static SupportedProtocolVersion,
+    ) -> TlsStream<TcpStream> {
         let roots = Roots::from_pem("test", self.ca.certificate_pem().as_bytes()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::clone(tls::provider()))
             .with_protocol_versions(&[version])
@@ -228,7 +247,6 @@ impl Running {
                 .unwrap(),
         };
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-        let tcp = TcpStream::connect(self.address).await.unwrap();
         tcp.set_nodelay(true).unwrap();
         let name = ServerName::try_from(NAME).unwrap();
         within(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await.unwrap()

@@ -35,8 +35,8 @@ async fn a_good_certificate_is_believed() {
     believed(&running, &running.good()).await;
     let call = &running.recorder.calls()[0];
     assert_eq!(call.head, format!("POST {RPC}"));
-    assert_eq!(call.peer.leaf.dns_names, ["federator.a.example"]);
-    assert!(call.peer.address.ip().is_loopback());
+    assert_eq!(call.peer.leaf().dns_names, ["federator.a.example"]);
+    assert!(call.peer.address().ip().is_loopback());
     assert_eq!(&call.body[..], b"hello");
 }
 
@@ -53,7 +53,7 @@ async fn every_kind_of_key_and_certificate_that_is_allowed() {
         LeafRequest { dns_names: Vec::new(), common_name: Some("a.example".into()), ..leaf("unused.example") };
     believed(&running, &running.ca.issue(&cn_only).unwrap()).await;
     let call = running.recorder.calls().pop().unwrap();
-    let leaf = call.peer.leaf;
+    let leaf = call.peer.leaf();
     assert!(leaf.presents("a.example.") && leaf.dns_names.is_empty());
 }
 

@@ -6,14 +6,16 @@ pub mod peer;
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use federator::{
     Federator, Parts,
     discovery::{Discovery, DnsServer, NameServerResolver},
     inbound::Components,
-    ingress::InboundService,
+    ingress::{AuthenticatedPeer, InboundService},
     limits::{DnsLimits, Limits},
 };
-use services::{CallContext, FixedPolicy, PolicySource, RpcCall};
+use http::{Request, Response};
+use services::{Body, CallContext, FixedPolicy, PolicySource, RpcCall};
 use tls::{
     Contexts, ContextsHandle, Role, Roots,
     issue::{Authority, AuthorityRequest, Issued, LeafRequest, Validity},
@@ -140,6 +142,15 @@ impl Backend {
         let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
         let samples = text.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0"));
         samples.map(|line| line.strip_prefix("com_wire_federator_").unwrap().to_owned()).collect()
+    }
+
+    /// A request as the ingress passes it on: first the head, and only if that is let in the body.
+    pub async fn pass(&self, peer: &AuthenticatedPeer, request: Request<Bytes>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        match self.inbound.admit(peer, head).await {
+            Ok(call) => call.call(body).await,
+            Err(refusal) => refusal,
+        }
     }
 
     /// A certificate for that name, good in every respect.
