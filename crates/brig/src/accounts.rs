@@ -62,7 +62,7 @@ pub(crate) enum HandleError {
     /// The customer's directory decides on it.
     #[error("the handle is managed by SCIM")]
     Managed,
-    /// The user has no verified identity.
+    /// There is no such user, or none with a verified identity.
     #[error("the user has no verified identity")]
     NoIdentity,
     /// The store.
@@ -71,9 +71,6 @@ pub(crate) enum HandleError {
     /// Another account has it.
     #[error("the handle is taken")]
     Taken,
-    /// There is no such user.
-    #[error("no such user")]
-    UnknownUser,
 }
 
 impl From<ClaimError> for HandleError {
@@ -192,15 +189,16 @@ impl Brig {
     pub(crate) async fn change_handle(&self, user: UserId, handle: &Handle) -> Result<(), HandleError> {
         let changed = self.store().update(USER.of(&user), |view| async move {
             let before = view.get(&ACCOUNT, &()).await.map_err(Trouble::from)?;
-            let before = before.map(|row| row.value).ok_or(HandleError::UnknownUser)?;
+            let before = before.map(|row| row.value).ok_or(HandleError::NoIdentity)?;
+            let same = before.handle.as_ref() == Some(handle);
+            if before.managed_by == ManagedBy::Scim && !same {
+                return Err(HandleError::Managed);
+            }
             if before.identity().is_none() {
                 return Err(HandleError::NoIdentity);
             }
-            if before.handle.as_ref() == Some(handle) {
+            if same {
                 return Ok((Commit::free(), None));
-            }
-            if before.managed_by == ManagedBy::Scim {
-                return Err(HandleError::Managed);
             }
             self.take(&HANDLE_CLAIM, handle.as_str(), &view).await?;
             let after = Account { handle: Some(handle.clone()), ..before.clone() };

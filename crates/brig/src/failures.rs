@@ -67,7 +67,6 @@ impl From<Refused> for Failure {
 impl From<AccessError> for Failure {
     fn from(error: AccessError) -> Self {
         match error {
-            AccessError::Client => auth::CLIENT_MISMATCH.failure(),
             AccessError::Refused(refused) => refused.into(),
             AccessError::Store(trouble) => trouble.into(),
         }
@@ -97,7 +96,6 @@ impl From<HandleError> for Failure {
             HandleError::NoIdentity => users::NO_IDENTITY.failure(),
             HandleError::Store(trouble) => trouble.into(),
             HandleError::Taken => users::HANDLE_EXISTS.failure(),
-            HandleError::UnknownUser => users::USER_NOT_FOUND.failure(),
         }
     }
 }

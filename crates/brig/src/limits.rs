@@ -22,7 +22,7 @@ pub const PARALLEL_REMOTES: usize = 16;
 /// Profiles read at the same time for one request.
 pub const PARALLEL_READS: usize = 16;
 
-/// Accounts whose password budget is remembered. When there are more, full ones are forgotten, or else all: it only
+/// Accounts whose password budget is remembered, and as many names that nobody has. When there are more, full ones are forgotten, or else all: it only
 /// errs on the generous side.
 pub const REMEMBERED_BUDGETS: usize = 100_000;
 

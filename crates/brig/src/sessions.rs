@@ -11,6 +11,7 @@ use zauth::{Access, Body, Expiry, SignedToken, Token, User};
 
 use crate::{
     Account, Brig,
+    outlive::to_the_end,
     password::{Overloaded, Verdict},
     rules::{
         access::{self, Candidate, Presented, Refused},
@@ -69,9 +70,6 @@ pub(crate) enum LoginError {
 /// Why access was not renewed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccessError {
-    /// The client is none of the user's.
-    #[error("no such client of the user")]
-    Client,
     /// What was presented is not in order.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -83,7 +81,12 @@ pub(crate) enum AccessError {
 impl Brig {
     /// Logs a user in.
     pub(crate) async fn login(&self, credentials: Credentials) -> Result<Session, LoginError> {
-        let (user, account) = self.resolve(&credentials.id).await?;
+        let Some((user, account)) = self.resolve(&credentials.id).await? else {
+            // As much work and as many tries as with an account, so that nobody learns here that there is none.
+            self.hash_budget().take_unknown(&credentials.id).map_err(LoginError::TriedTooOften)?;
+            self.passwords().verify(credentials.password, None).await?;
+            return Err(LoginError::Credentials);
+        };
         let limit = self.settings().limit_failed_logins;
         if let Some(limit) = limit {
             let failures = self.store().peek(FAILED_LOGINS.of(&user)).get(&LOGIN_FAILURES, &()).await;
@@ -93,17 +96,17 @@ impl Brig {
             }
         }
         self.hash_budget().take(user).map_err(LoginError::TriedTooOften)?;
-        let verdict = match (login::open(&account), &account.password) {
-            (Ok(()), Some(stored)) => self.passwords().verify(credentials.password.clone(), stored.clone()).await?,
-            (Ok(()), None) | (Err(Closed::NoCredentials), _) => Verdict::Wrong,
-            (Err(closed), _) => return Err(closed.into()),
+        let stored = match login::open(&account) {
+            Ok(()) => account.password.clone(),
+            Err(Closed::NoCredentials) => None,
+            Err(closed) => return Err(closed.into()),
         };
-        match verdict {
+        match self.passwords().verify(credentials.password.clone(), stored).await? {
             Verdict::Wrong => {
                 self.count_failure(user).await?;
                 return Err(LoginError::Credentials);
             }
-            Verdict::Outdated => self.rehash(user, &account, credentials.password).await?,
+            Verdict::Outdated => self.rehash(user, &account, credentials.password).await,
             Verdict::Right => {}
         }
         if self.suspend_if_inactive(user).await? {
@@ -118,7 +121,7 @@ impl Brig {
         let (candidate, _) = self.valid_cookie(presented).await?;
         if client.is_some() {
             // Clients are not kept here yet, so nobody has one.
-            return Err(AccessError::Client);
+            return Err(Refused::Invalid.into());
         }
         let user = candidate.cookie.user;
         if self.suspend_if_inactive(user).await? {
@@ -143,15 +146,12 @@ impl Brig {
     }
 
     /// The account that is meant, among those that have claimed what was presented.
-    async fn resolve(&self, id: &LoginId) -> Result<(UserId, Account), LoginError> {
+    async fn resolve(&self, id: &LoginId) -> Result<Option<(UserId, Account)>, LoginError> {
         let found = match id {
             LoginId::Email(address) => self.by_email(&EmailKey::of(address)).await?,
             LoginId::Handle(handle) => self.by_handle(handle).await?,
         };
-        if let Some(found) = found {
-            return Ok(found);
-        }
-        let LoginId::Email(address) = id else { return Err(LoginError::Credentials) };
+        let (None, LoginId::Email(address)) = (&found, id) else { return Ok(found) };
         let bound = self.activation_code(address).await?.and_then(|code| code.user);
         let waiting = match bound {
             Some(user) => self.account(user).await?,
@@ -161,7 +161,7 @@ impl Brig {
         if waiting.is_some_and(|account| login::awaits_activation(&account, &key)) {
             return Err(Closed::Pending.into());
         }
-        Err(LoginError::Credentials)
+        Ok(None)
     }
 
     async fn count_failure(&self, user: UserId) -> Result<(), Trouble> {
@@ -177,18 +177,23 @@ impl Brig {
     }
 
     /// Replaces a hash of an older kind, now that the password is known. Best effort: the login does not depend on it.
-    async fn rehash(&self, user: UserId, account: &Account, password: SecretString) -> Result<(), LoginError> {
-        let hash = self.passwords().hash(password).await?;
-        self.change_account(user, |current| {
+    async fn rehash(&self, user: UserId, account: &Account, password: SecretString) {
+        let hash = match self.passwords().hash(password).await {
+            Ok(hash) => hash,
+            Err(error) => return tracing::info!(%user, %error, "an old password hash stays for now"),
+        };
+        let changed = self.change_account(user, |current| {
             if current.password == account.password {
                 current.password = Some(hash.clone());
             }
-        })
-        .await?;
-        Ok(())
+        });
+        if let Err(error) = changed.await {
+            tracing::warn!(%user, %error, "an old password hash stays for now");
+        }
     }
 
-    /// Suspends a user who has been away for too long, if that is configured; whether it was done.
+    /// Suspends a user who has been away for too long, if that is configured; whether it was done. The cookies go with
+    /// it, also when the caller has gone away.
     async fn suspend_if_inactive(&self, user: UserId) -> Result<bool, Trouble> {
         let Some(after) = self.settings().suspend_inactive_users else { return Ok(false) };
         let cookies = self.cookies(user).await?;
@@ -196,8 +201,12 @@ impl Brig {
             return Ok(false);
         }
         tracing::warn!(%user, "suspended for inactivity");
-        self.change_account(user, |account| account.status = AccountStatus::Suspended).await?;
-        self.revoke_all(user).await?;
+        let brig = self.clone();
+        to_the_end(async move {
+            brig.change_account(user, |account| account.status = AccountStatus::Suspended).await?;
+            brig.revoke_all(user).await
+        })
+        .await?;
         Ok(true)
     }
 
@@ -217,6 +226,10 @@ impl Brig {
     }
 
     /// Makes a cookie: others of the same label end, and those that are too many.
+    ///
+    /// Whether the account still lets anybody in is read after the cookies. Who suspends it changes the account first
+    /// and the cookies then, so that either the suspension is seen here or this commit conflicts or the cookie is among
+    /// those that end.
     async fn new_cookie(
         &self,
         user: UserId,
@@ -227,6 +240,8 @@ impl Brig {
         let made = self.store().update(COOKIES.of(&user), |view| async move {
             let now = self.clock().now();
             let all = live(&view).await?;
+            let account = self.account(user).await?.ok_or(LoginError::Credentials)?;
+            login::open(&account)?;
             let same_kind: Vec<_> = all.iter().filter(|cookie| cookie.kind == kind).cloned().collect();
             let evicted = cookies::evictions(&same_kind, settings.user_cookie_limit, now);
             if !evicted.is_empty()
@@ -254,6 +269,11 @@ impl Brig {
         let succeeded = self.store().update(COOKIES.of(&user), |view| async move {
             let now = self.clock().now();
             let all = live(&view).await?;
+            // A cookie of an account that lets nobody in any more is as good as revoked.
+            let account = self.account(user).await?.map(|account| account.status_at(now));
+            if !matches!(account, Some(AccountStatus::Active | AccountStatus::Ephemeral)) {
+                return Err(Refused::Invalid.into());
+            }
             let current = all.iter().find(|cookie| cookie.id == id).ok_or(Refused::Invalid)?;
             match cookies::renewal(current, &all, renew_age, now) {
                 // Nothing to write: what was read is the answer.

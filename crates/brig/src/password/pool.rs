@@ -43,11 +43,13 @@ impl PasswordPool {
         self.run(move || hash(&password, options, &*rng)).await
     }
 
-    /// Compares a password with a stored hash.
+    /// Compares a password with a stored hash. Where there is none every password is wrong, after as much work: how long
+    /// it takes must not tell whether there is an account.
     ///
     /// # Errors
     /// [`Overloaded`].
-    pub async fn verify(&self, password: SecretString, stored: PasswordHash) -> Result<Verdict, Overloaded> {
+    pub async fn verify(&self, password: SecretString, stored: Option<PasswordHash>) -> Result<Verdict, Overloaded> {
+        let Some(stored) = stored else { return self.hash(password).await.map(|_| Verdict::Wrong) };
         let options = self.options;
         self.run(move || verify(&password, &stored, options)).await
     }
@@ -95,8 +97,9 @@ mod tests {
     async fn hashes_and_verifies() {
         let pool = pool(1, 0);
         let stored = pool.hash("secret".to_owned().into()).await.unwrap();
-        assert_eq!(pool.verify("secret".to_owned().into(), stored.clone()).await, Ok(Verdict::Right));
-        assert_eq!(pool.verify("other".to_owned().into(), stored).await, Ok(Verdict::Wrong));
+        assert_eq!(pool.verify("secret".to_owned().into(), Some(stored.clone())).await, Ok(Verdict::Right));
+        assert_eq!(pool.verify("other".to_owned().into(), Some(stored)).await, Ok(Verdict::Wrong));
+        assert_eq!(pool.verify("other".to_owned().into(), None).await, Ok(Verdict::Wrong));
     }
 
     #[tokio::test]
@@ -115,6 +118,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(pool.run(|| true).await, Err(Overloaded));
+        assert_eq!(pool.verify("x".to_owned().into(), None).await, Err(Overloaded), "it is work like any other");
         start.send(()).unwrap();
         assert_eq!(running.await.unwrap(), Ok(true));
         assert_eq!(waiting.await.unwrap(), Ok(true));

@@ -12,7 +12,7 @@ pub enum Refused {
     /// The signature is not ours.
     #[error("falsified")]
     Falsified,
-    /// Unknown, revoked, of another user than the token, or bound to another client.
+    /// Unknown, revoked, of another user than the token, or asked for a client that is none of the user's.
     #[error("invalid")]
     Invalid,
     /// What was presented as cookie or token is not even one.

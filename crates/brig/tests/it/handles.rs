@@ -19,7 +19,7 @@ pub async fn a_handle_is_chosen_kept_and_freed(on: Engine) {
     assert_eq!(backend.send(Ask::get("/self").by(alice)).await.json["handle"], "alice2");
     choose(&backend, bob, "alice").await.is(200);
     choose(&backend, alice, "alice").await.fails(409, "handle-exists");
-    choose(&backend, UserId(uuid::Uuid::nil()), "nobody").await.fails(404, "not-found");
+    choose(&backend, UserId(uuid::Uuid::nil()), "nobody").await.fails(403, "no-identity");
 }
 
 pub async fn what_is_no_handle(on: Engine) {
@@ -30,6 +30,20 @@ pub async fn what_is_no_handle(on: Engine) {
     }
     backend.send(Ask::put("/self/handle", json!({})).by(alice)).await.fails(400, "bad-request");
     assert_eq!(backend.send(Ask::get("/self").by(alice)).await.json.get("handle"), None);
+}
+
+/// Who manages a handle is asked before who its user is.
+pub async fn a_handle_may_be_managed(on: Engine) {
+    let backend = Backend::start(on).await;
+    for email in [None, Some("alice@users.example")] {
+        let mut body = json!({"name": "A", "managed_by": "scim"});
+        if let Some(email) = email {
+            body["email"] = email.into();
+        }
+        let told = backend.send(Ask::post("/i/users", body)).await.is(201);
+        let user = told.json["id"].as_str().unwrap().parse().unwrap();
+        choose(&backend, user, "alice").await.fails(403, "managed-by-scim");
+    }
 }
 
 pub async fn ten_racers_have_one_winner(on: Engine) {

@@ -9,15 +9,19 @@ use std::{
 
 use async_trait::async_trait;
 use axum::body::Body;
-use brig::{Brig, BrigParts, BrigSettings, PolicyStore, password::HashingOptions};
+use brig::{
+    Brig, BrigParts, BrigSettings, PolicyStore,
+    password::HashingOptions,
+    tables::{ACCOUNT, USER},
+};
 use bytes::Bytes;
 use federation_api::{ApiVersion, Component, RpcName};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
-use public_api::Version;
+use public_api::{Version, user::AccountStatus};
 use serde_json::{Value, json};
 use services::{CallContext, Federation, FederationComponent, FederationError, FederationErrorKind, OutboundError};
-use store::{Options, Place, Store, loose::Loose};
+use store::{Commit, Options, Place, Store, loose::Loose};
 use tower::ServiceExt as _;
 use types::{Clock, Domain, FederationStrategy, ManualClock, Rng, SeededRng, Timestamp, UserId};
 use zauth::{Keyring, PublicKeys, SignedToken};
@@ -195,6 +199,25 @@ impl Backend {
             faulty
         });
         (Self::over(store, clock, settings, true).await, faults.unwrap())
+    }
+
+    /// The same backend started anew with other settings.
+    pub async fn again(&self, change: impl FnOnce(&mut BrigSettings)) -> Self {
+        let mut settings = settings("a.example");
+        change(&mut settings);
+        Self::over(self.store.clone(), Arc::clone(&self.clock), settings, true).await
+    }
+
+    /// Sets the status of an account, as an operator would.
+    pub async fn set_status(&self, user: UserId, status: AccountStatus) {
+        let changed = self.store.update(USER.of(&user), |view| async move {
+            let mut account = view.get(&ACCOUNT, &()).await?.unwrap().value;
+            account.status = status;
+            let mut commit = Commit::on(&view);
+            commit.put(&ACCOUNT, &(), &account);
+            Ok::<_, store::ReadError>((commit, ()))
+        });
+        changed.await.unwrap();
     }
 
     async fn over(store: Store, clock: Arc<ManualClock>, settings: BrigSettings, federation: bool) -> Self {

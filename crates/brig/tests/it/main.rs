@@ -47,7 +47,7 @@ on_every_engine! {
         an_old_handle_is_given_up_although_nobody_waits_for_the_answer;
     federation: versions a_user_by_handle users_by_ids searches at_most_fifteen_are_told restricted_to_teams
         what_is_no_rpc;
-    handles: a_handle_is_chosen_kept_and_freed what_is_no_handle ten_racers_have_one_winner
+    handles: a_handle_is_chosen_kept_and_freed what_is_no_handle a_handle_may_be_managed ten_racers_have_one_winner
         racing_changes_of_one_user_leave_one_handle_and_free_the_others;
     outcomes: a_doubt_is_cleared_up a_claim_in_doubt_is_a_no an_account_in_doubt_is_whole_or_not_there
         a_remote_in_doubt_is_as_it_is_stored;
@@ -61,7 +61,10 @@ on_every_engine! {
         renewals_at_once_end_with_one_successor a_session_cookie_is_never_renewed logging_out_kills_the_cookie
         logins_in_a_burst_are_throttled wrong_passwords_close_the_account_for_a_while guesses_at_once_are_all_counted
         passwords_of_one_account_cannot_be_tried_without_end a_login_of_the_same_label_replaces_the_one_before
-        who_is_away_for_too_long_is_suspended another_ones_cookie_row_is_no_use;
+        who_is_away_for_too_long_is_suspended another_ones_cookie_row_is_no_use
+        a_login_does_not_tell_whether_there_is_an_account a_login_without_an_account_is_as_much_work
+        a_login_does_not_depend_on_a_newer_hash who_is_suspended_gets_no_access_by_an_old_cookie
+        who_is_suspended_while_logging_in_is_not_let_in;
     users: a_profile_by_id a_profile_by_handle lists_of_profiles lists_before_version_4 profiles_from_another_backend
         another_backend_speaks_for_its_own_users_only an_error_of_the_remote_is_passed_on_inside
         what_the_backend_says_about_itself every_declared_endpoint_is_answered;

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use brig::rules::{
-    budget::{BucketLimit, FailedLoginLimit},
-    cookies::CookieThrottle,
+use brig::{
+    password::HashingOptions,
+    rules::{
+        budget::{BucketLimit, FailedLoginLimit},
+        cookies::CookieThrottle,
+    },
 };
+use public_api::user::AccountStatus;
 use serde_json::{Value, json};
 use types::{SeededRng, UserId};
 use zauth::{Access, Body, Expiry, Keyring, Token, User};
@@ -139,11 +143,7 @@ pub async fn what_gives_no_access(on: Engine) {
         (ask().cookie(&expired), "invalid-credentials", "Zauth token expired"),
         (ask().cookie(&cookie).bearer(&bobs), "invalid-credentials", "Invalid zauth token"),
         (ask().cookie(&cookie).bearer(&legalhold), "invalid-credentials", "Token mismatch"),
-        (
-            Ask::access("/access?client_id=1").cookie(&cookie),
-            "invalid-credentials",
-            "The client does not belong to this cookie",
-        ),
+        (Ask::access("/access?client_id=1").cookie(&cookie), "invalid-credentials", "Invalid zauth token"),
     ] {
         backend.send(ask).await.fails(403, label).says(message);
     }
@@ -369,4 +369,85 @@ pub async fn another_ones_cookie_row_is_no_use(on: Engine) {
         let signed = keys.signer.sign(Token { expires: Expiry::At(expires), body });
         backend.send(Ask::access("/access").cookie(signed.as_str())).await.fails(403, "invalid-credentials");
     }
+}
+
+pub async fn a_login_does_not_tell_whether_there_is_an_account(on: Engine) {
+    let backend = Backend::with(on, |settings| {
+        settings.password_hashing_user_limit = Some(BucketLimit { burst: 2, refill: Duration::from_secs(60) });
+    })
+    .await;
+    backend.user_with_handle("alice", "alice").await;
+    let names = ["alice@users.example", "nobody@users.example"].map(|email| json!({"email": email}));
+    for name in names.into_iter().chain([json!({"handle": "nobody"})]) {
+        let mut body = name.clone();
+        body["password"] = "wrong horse".into();
+        for _ in 0..2 {
+            backend.login(body.clone(), true).await.fails(403, "invalid-credentials");
+        }
+        let told = backend.login(body, true).await.fails(429, "too-many-requests");
+        assert_eq!(told.retry_after(), 60, "{name}");
+    }
+}
+
+pub async fn a_login_without_an_account_is_as_much_work(on: Engine) {
+    // Only one password at a time, and each takes far longer than everything else.
+    let backend = Backend::with(on, |settings| {
+        settings.password_hashing = HashingOptions { memory_kib: 32 * 1024, iterations: 4, parallelism: 1 };
+        settings.password_hashing_parallel = 1;
+        settings.password_hashing_queue = 0;
+    })
+    .await;
+    backend.send(Ask::post("/i/users", json!({"name": "A", "email": "empty@users.example"}))).await.is(201);
+    for name in ["nobody", "empty"] {
+        let body = json!({"email": format!("{name}@users.example"), "password": PASSWORD});
+        let told = futures_util::future::join_all((0..4).map(|_| backend.login(body.clone(), true))).await;
+        assert!(told.iter().any(|told| told.status == 429), "{name}: {told:?}");
+        assert!(told.iter().any(|told| told.status == 403), "{name}: {told:?}");
+    }
+}
+
+pub async fn a_login_does_not_depend_on_a_newer_hash(on: Engine) {
+    let (backend, faults) = Backend::mortal(on).await;
+    backend.user("alice").await;
+    let dearer = HashingOptions { iterations: 2, ..HashingOptions::CHEAPEST };
+    let backend = backend.again(|settings| settings.password_hashing = dearer).await;
+    let body = json!({"email": "alice@users.example", "password": PASSWORD});
+    faults.refuse("user");
+    backend.login(body.clone(), true).await.is(200);
+    faults.heal();
+    backend.login(body.clone(), true).await.is(200);
+    // The hash is new now, so nothing is to be written any more.
+    let _never = faults.hold("user");
+    let login = tokio::time::timeout(Duration::from_secs(5), backend.login(body, true));
+    login.await.expect("an account is written").is(200);
+}
+
+pub async fn who_is_suspended_gets_no_access_by_an_old_cookie(on: Engine) {
+    let backend = Backend::start(on).await;
+    let alice = backend.user("alice").await;
+    let (cookie, _) = backend.session("alice", true).await;
+    let access = || backend.send(Ask::access("/access").cookie(&cookie));
+    for status in [AccountStatus::Suspended, AccountStatus::Deleted, AccountStatus::PendingInvitation] {
+        backend.set_status(alice, status).await;
+        access().await.fails(403, "invalid-credentials").says("Invalid zauth token");
+    }
+    backend.set_status(alice, AccountStatus::Active).await;
+    access().await.is(200);
+}
+
+pub async fn who_is_suspended_while_logging_in_is_not_let_in(on: Engine) {
+    let (backend, faults) = Backend::mortal(on).await;
+    let alice = backend.user("alice").await;
+    let dearer = HashingOptions { iterations: 2, ..HashingOptions::CHEAPEST };
+    let backend = backend.again(|settings| settings.password_hashing = dearer).await;
+    // Between the password and the cookie there is the newer hash.
+    let hash = faults.hold("user");
+    let login = backend.login(json!({"email": "alice@users.example", "password": PASSWORD}), true);
+    let suspend = async {
+        hash.done().await;
+        backend.set_status(alice, AccountStatus::Suspended).await;
+        hash.release();
+    };
+    let (told, ()) = futures_util::future::join(login, suspend).await;
+    told.fails(403, "suspended");
 }

@@ -13,8 +13,6 @@ entries! {
     CODE_AUTHENTICATION_FAILED = 403 "code-authentication-failed" "Code authentication failed";
     /// A verification code is needed.
     CODE_AUTHENTICATION_REQUIRED = 403 "code-authentication-required" "Code authentication is required";
-    /// The client is not one of the user's, or the cookie is bound to another.
-    CLIENT_MISMATCH = 403 "invalid-credentials" "The client does not belong to this cookie";
     /// A scheme other than `Bearer`.
     INVALID_AUTHORIZATION_SCHEME = 403 "invalid-credentials" "Invalid authorization scheme";
     /// Too many successful logins.
@@ -37,7 +35,7 @@ entries! {
     TOKEN_EXPIRED = 403 "invalid-credentials" "Zauth token expired";
     /// The signature is wrong.
     TOKEN_FALSIFIED = 403 "invalid-credentials" "Zauth token falsified";
-    /// The cookie is unknown or revoked.
+    /// The cookie is unknown or revoked, or the client is none of the user's.
     TOKEN_INVALID = 403 "invalid-credentials" "Invalid zauth token";
     /// Cookie and access token belong to different users or are of different kinds.
     TOKEN_MISMATCH = 403 "invalid-credentials" "Token mismatch";
