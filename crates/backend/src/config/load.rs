@@ -43,7 +43,7 @@ pub enum ConfigError {
     #[error("{0}: the environment variable is not UTF-8")]
     NotUtf8(String),
     /// Environment variables name an unknown key, or give a value of the wrong type.
-    #[error("{}, in the place of what {} says: {message}", variables.join(", "), file.display())]
+    #[error("{}, laid over {}: {message}", variables.join(", "), file.display())]
     Overridden {
         /// The file that they were laid over.
         file: PathBuf,

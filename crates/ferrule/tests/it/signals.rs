@@ -14,16 +14,23 @@ use testkit::process::{Child, Folder, scratch};
 
 use crate::support::ferrule;
 
-/// Ends the program as soon as it has begun to write. Gives its exit status, and what it printed.
-fn interrupted_at_once(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let temporary = TempDir::with_prefix_in("interrupted-", scratch()).unwrap();
-    let place = temporary.path().display().to_string();
-    let mut child = Child::start_in(&[("TMPDIR", &place)], ferrule(), arguments).unwrap();
-    child.until("the folder", |_| (!entries(temporary.path()).is_empty()).then_some(())).unwrap();
-    let status = child.interrupt().unwrap();
-    let (stdout, stderr) = child.output();
-    assert_eq!(entries(temporary.path()), [] as [String; 0], "{arguments:?}: left behind");
-    (status.code(), stdout, stderr)
+/// Interrupts the program while it starts, and sees that nothing stays behind. Gives what it printed. On a busy machine
+/// the signal may come when everything is up; then once more.
+fn interrupted_while_it_starts(arguments: &[&str]) -> (String, String) {
+    for _ in 0..10 {
+        let temporary = TempDir::with_prefix_in("interrupted-", scratch()).unwrap();
+        let place = temporary.path().display().to_string();
+        let mut child = Child::start_in(&[("TMPDIR", &place)], ferrule(), arguments).unwrap();
+        child.until("the folder", |_| (!entries(temporary.path()).is_empty()).then_some(())).unwrap();
+        let status = child.interrupt().unwrap();
+        let (stdout, stderr) = child.output();
+        assert_eq!(entries(temporary.path()), [] as [String; 0], "{arguments:?}: left behind");
+        if !status.success() {
+            assert_eq!(status.code(), Some(130), "{arguments:?}: {stdout}{stderr}");
+            return (stdout, stderr);
+        }
+    }
+    panic!("{arguments:?} was always faster");
 }
 
 fn entries(folder: &Path) -> Vec<String> {
@@ -33,16 +40,14 @@ fn entries(folder: &Path) -> Vec<String> {
 #[test]
 fn an_interrupted_start_of_a_laboratory_leaves_nothing_behind() {
     let backends: Vec<_> = (0..30).map(|n| format!("b{n}.example")).collect();
-    let (code, stdout, stderr) = interrupted_at_once(&["dev", "--backends", &backends.join(",")]);
-    assert_eq!((code, stdout.as_str()), (Some(130), ""), "{stderr}");
-    assert!(stderr.contains("interrupted"), "{stderr}");
+    let (stdout, stderr) = interrupted_while_it_starts(&["dev", "--backends", &backends.join(",")]);
+    assert!(stdout.is_empty() && stderr.contains("interrupted"), "{stdout}{stderr}");
 }
 
 #[test]
 fn an_interrupted_demonstration_judges_nothing_and_leaves_nothing_behind() {
-    for arguments in [&["demo"][..], &["demo", "--exit"], &["demo", "--json"]] {
-        let (code, stdout, stderr) = interrupted_at_once(arguments);
-        assert_eq!(code, Some(130), "{arguments:?}: {stdout}{stderr}");
+    for arguments in [&["demo"][..], &["demo", "--json"]] {
+        let (stdout, stderr) = interrupted_while_it_starts(arguments);
         assert!(stderr.contains("interrupted"), "{arguments:?}: {stderr}");
         assert!(!stdout.contains("step") && !stdout.contains("held"), "{arguments:?}: {stdout}");
     }
@@ -68,7 +73,7 @@ fn the_second_signal_does_not_wait_for_requests() {
     child.until("word of the signal", |child| child.output().1.contains("stopping").then_some(())).unwrap();
     let start = Instant::now();
     let status = child.interrupt().unwrap();
-    assert!(start.elapsed() < Duration::from_secs(10), "it waited {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "it waited {:?}", start.elapsed());
     assert_eq!(status.code(), Some(130), "{}", child.output().1);
     assert!(child.output().1.contains("are cut"), "{}", child.output().1);
 }
