@@ -19,7 +19,7 @@ use std::{
 
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
 use self::{
     apply::Applier,
@@ -58,6 +58,8 @@ struct Running {
     queue: Queue,
     readers: Arc<Readers>,
     node: u64,
+    /// How long a read may wait for its turn.
+    deadline: Duration,
     parts: Mutex<Option<Parts>>,
 }
 
@@ -101,7 +103,7 @@ impl Sqlite {
             feed,
             brake,
         };
-        Self::start(writer, Readers::new(pool), Some(checkpointer), Some(lock)).map_err(io)
+        Self::start(writer, Readers::new(pool), options.deadline, Some(checkpointer), Some(lock)).map_err(io)
     }
 
     fn in_memory(options: &Options, feed: Feed) -> Result<Self, OpenError> {
@@ -120,12 +122,13 @@ impl Sqlite {
             brake: Arc::new(Brake::default()),
         };
         let io = |source| OpenError::Io { folder: folder.clone(), source };
-        Self::start(writer, Readers::new(vec![conn]), None, None).map_err(io)
+        Self::start(writer, Readers::new(vec![conn]), options.deadline, None, None).map_err(io)
     }
 
     fn start(
         writer: Writer,
         readers: Readers,
+        deadline: Duration,
         checkpointer: Option<Checkpointer>,
         lock: Option<FolderLock>,
     ) -> Result<Self, std::io::Error> {
@@ -133,7 +136,8 @@ impl Sqlite {
         let (queue, inbox) = Queue::new(lock.is_none());
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&inbox))?;
         let parts = Parts { writer: thread, checkpointer, lock };
-        Ok(Self(Arc::new(Running { queue, readers: Arc::new(readers), node, parts: Mutex::new(Some(parts)) })))
+        let (readers, parts) = (Arc::new(readers), Mutex::new(Some(parts)));
+        Ok(Self(Arc::new(Running { queue, readers, node, deadline, parts })))
     }
 
     async fn read<T: Send + 'static>(
@@ -141,7 +145,8 @@ impl Sqlite {
         read: impl FnOnce(&Connection) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
         let readers = Arc::clone(&self.0.readers);
-        let Ok(turn) = Arc::clone(&readers.turns).acquire_owned().await else { return Err(ReadError::unavailable()) };
+        let turn = timeout(self.0.deadline, Arc::clone(&readers.turns).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else { return Err(ReadError::unavailable()) };
         let task = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             readers.with(read)
@@ -286,6 +291,19 @@ fn refusal(why: Refusal, folder: &Path, options: &Options) -> OpenError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_read_does_not_wait_for_its_turn_for_ever() {
+        let mut options = Options::new(Place::Memory, "a.example".parse().unwrap());
+        options.deadline = Duration::from_millis(20);
+        let engine = Sqlite::open(&options, Feed::default()).unwrap();
+        let query = HeadQuery { kind: "thing", aggregate: bytes::Bytes::from_static(b"thing") };
+        let others = Arc::clone(&engine.0.readers.turns).acquire_owned().await.unwrap();
+        let waited = timeout(Duration::from_secs(20), engine.head(&query)).await.expect("it ends");
+        assert_eq!(waited.unwrap_err(), ReadError::unavailable());
+        drop(others);
+        assert!(engine.head(&query).await.is_ok());
+    }
 
     #[test]
     fn an_old_sqlite_is_refused() {

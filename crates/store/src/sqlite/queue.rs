@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicU8, Ordering},
         mpsc,
     },
     time::Duration,
@@ -64,7 +64,6 @@ pub(super) struct Queue {
     sender: Mutex<Option<mpsc::Sender<Work>>>,
     commits: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
-    depth: Arc<AtomicUsize>,
     /// Whether waiting occupies a thread; see [`Queue::commit`].
     occupy: bool,
 }
@@ -72,33 +71,18 @@ pub(super) struct Queue {
 /// The writer's end.
 pub(super) struct Inbox {
     pub(super) works: mpsc::Receiver<Work>,
-    depth: Arc<AtomicUsize>,
-}
-
-impl Inbox {
-    /// One piece of work was taken out.
-    pub(super) fn took(&self) {
-        self.depth.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Pieces of work that wait.
-    pub(super) fn depth(&self) -> usize {
-        self.depth.load(Ordering::Relaxed)
-    }
 }
 
 impl Queue {
     pub(super) fn new(occupy: bool) -> (Self, Inbox) {
         let (sender, works) = mpsc::channel();
-        let depth = Arc::new(AtomicUsize::new(0));
         let queue = Self {
             sender: Mutex::new(Some(sender)),
             commits: Arc::new(Semaphore::new(COMMITS)),
             bytes: Arc::new(Semaphore::new(BYTES / UNIT)),
-            depth: Arc::clone(&depth),
             occupy,
         };
-        (queue, Inbox { works, depth })
+        (queue, Inbox { works })
     }
 
     /// Nothing more is taken; what waits is still done.
@@ -153,7 +137,6 @@ impl Queue {
     fn send(&self, work: Work) -> bool {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(sender) = sender.as_ref() else { return false };
-        self.depth.fetch_add(1, Ordering::Relaxed);
         sender.send(work).is_ok()
     }
 

@@ -1,68 +1,134 @@
-//! Physical removal: of what has expired and of what is trimmed, some hundred rows a transaction.
+//! Physical removal: of what has expired and of what is trimmed, for some milliseconds a transaction.
+
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension};
-use types::Timestamp;
+use types::{Clock, Timestamp};
 
 use super::reader::{extent, log_no, partition_point};
 use crate::{EntryId, LogRef, engine::Report};
 
-/// Rows removed in one transaction.
+/// How long one kind of thing is removed in one transaction; commits wait meanwhile.
+const SLICE: Duration = Duration::from_millis(3);
+/// How many rows, entries or logs that are at most.
 const BATCH: usize = 500;
+/// Rows or entries removed by one statement. Large ones take their time.
+const PIECE: usize = 50;
 
-/// Removes one batch of expired rows or entries; `more` says whether there may be another.
-pub(super) fn expired(conn: &Connection, now: Timestamp) -> Result<Report, rusqlite::Error> {
-    let mut report = Report::default();
+/// What is left of a transaction for one kind of thing.
+struct Slice<'a> {
+    clock: &'a dyn Clock,
+    end: Instant,
+    left: usize,
+}
+
+impl<'a> Slice<'a> {
+    fn begin(clock: &'a dyn Clock) -> Self {
+        Self { clock, end: clock.monotonic() + SLICE, left: BATCH }
+    }
+
+    fn spend(&mut self, things: usize) {
+        self.left = self.left.saturating_sub(things);
+    }
+
+    fn is_over(&self) -> bool {
+        self.left == 0 || self.clock.monotonic() >= self.end
+    }
+}
+
+/// Removes one batch of expired rows and entries; `more` says whether there may be another.
+pub(super) fn expired(conn: &Connection, clock: &dyn Clock) -> Result<Report, rusqlite::Error> {
+    let (mut report, now) = (Report::default(), clock.now());
     for sql in [
         "DELETE FROM rows WHERE no IN (SELECT no FROM rows WHERE expires <= ?1 LIMIT ?2)",
         "DELETE FROM plain WHERE no IN (SELECT no FROM plain WHERE expires <= ?1 LIMIT ?2)",
     ] {
-        let removed = conn.prepare_cached(sql)?.execute((now.micros(), BATCH as i64))?;
-        report.rows += removed as u64;
-        report.more |= removed == BATCH;
+        let (mut slice, mut statement) = (Slice::begin(clock), conn.prepare_cached(sql)?);
+        loop {
+            let removed = statement.execute((now.micros(), PIECE as i64))?;
+            report.rows += removed as u64;
+            if removed < PIECE {
+                break;
+            }
+            slice.spend(removed);
+            if slice.is_over() {
+                report.more = true;
+                break;
+            }
+        }
     }
-    let log: Option<(i64, i64)> = conn
-        .prepare_cached("SELECT no, memory FROM log_name WHERE due <= ?1 LIMIT 1")?
-        .query_row([now.micros()], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    if let Some((no, memory)) = log {
-        let due = |expires: Option<Timestamp>| {
-            expires.is_some_and(|expires| expires.micros().saturating_add(memory) <= now.micros())
-        };
-        let range = extent(conn, no)?;
-        let upto = partition_point(conn, range, |_, expires| due(expires))?;
-        front(conn, no, (range.0, upto), &mut report)?;
-        // Another log may be due, or more of this one.
-        report.more = true;
-    }
+    expired_entries(conn, now, Slice::begin(clock), &mut report)?;
     Ok(report)
 }
 
-/// Removes one batch of the entries up to and with `upto`.
-pub(super) fn trimmed(conn: &Connection, node: u64, log: &LogRef, upto: EntryId) -> Result<Report, rusqlite::Error> {
+/// As many logs as there is time for: most have little to remove.
+fn expired_entries(
+    conn: &Connection,
+    now: Timestamp,
+    mut slice: Slice<'_>,
+    report: &mut Report,
+) -> Result<(), rusqlite::Error> {
+    let mut due = conn.prepare_cached("SELECT no, memory FROM log_name WHERE due <= ?1 LIMIT 1")?;
+    loop {
+        let log = due.query_row([now.micros()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
+        let Some((no, memory)) = log.optional()? else { return Ok(()) };
+        if slice.is_over() {
+            report.more = true;
+            return Ok(());
+        }
+        let is_due = |expires: Option<Timestamp>| {
+            expires.is_some_and(|expires| expires.micros().saturating_add(memory) <= now.micros())
+        };
+        let range = extent(conn, no)?;
+        let upto = partition_point(conn, range, |_, expires| is_due(expires))?;
+        slice.spend(1);
+        front(conn, no, (range.0, upto), &mut slice, report)?;
+    }
+}
+
+/// Removes one batch of the entries up to and with `upto`; `more` says whether there is another.
+pub(super) fn trimmed(
+    conn: &Connection,
+    node: u64,
+    log: &LogRef,
+    upto: EntryId,
+    clock: &dyn Clock,
+) -> Result<Report, rusqlite::Error> {
     let mut report = Report::default();
     let Some(no) = log_no(conn, &log.bytes)? else { return Ok(report) };
     let range = extent(conn, no)?;
     let end = partition_point(conn, range, |tick, _| EntryId::new(tick, node) <= upto)?;
-    front(conn, no, (range.0, end), &mut report)?;
+    report.more = !front(conn, no, (range.0, end), &mut Slice::begin(clock), &mut report)?;
     Ok(report)
 }
 
-/// Removes a batch of entries from the front of a log, bodies that nobody shares any more, and the log's name with its
-/// last entry.
-fn front(conn: &Connection, no: i64, (begin, end): (i64, i64), report: &mut Report) -> Result<(), rusqlite::Error> {
-    let stop = end.min(begin.saturating_add(BATCH as i64));
-    let bodies: Vec<i64> = conn
-        .prepare_cached("SELECT DISTINCT body_ref FROM log WHERE pos >= ?1 AND pos < ?2 AND body_ref IS NOT NULL")?
-        .query_map((begin, stop), |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    let removed = conn.prepare_cached("DELETE FROM log WHERE pos >= ?1 AND pos < ?2")?.execute((begin, stop))?;
-    report.entries += removed as u64;
-    report.more = stop < end;
-    for body in bodies {
-        let gone = conn
-            .prepare_cached("DELETE FROM body WHERE no = ?1 AND NOT EXISTS (SELECT 1 FROM log WHERE body_ref = ?1)")?
-            .execute([body])?;
-        report.bodies += gone as u64;
+/// Removes entries from the front of a log while there is time, bodies that nobody shares any more, and the log's name
+/// with its last entry. Says whether all are gone.
+fn front(
+    conn: &Connection,
+    no: i64,
+    (mut begin, end): (i64, i64),
+    slice: &mut Slice<'_>,
+    report: &mut Report,
+) -> Result<bool, rusqlite::Error> {
+    while begin < end && !slice.is_over() {
+        let stop = end.min(begin.saturating_add(PIECE as i64));
+        let bodies: Vec<i64> = conn
+            .prepare_cached("SELECT DISTINCT body_ref FROM log WHERE pos >= ?1 AND pos < ?2 AND body_ref IS NOT NULL")?
+            .query_map((begin, stop), |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let removed = conn.prepare_cached("DELETE FROM log WHERE pos >= ?1 AND pos < ?2")?.execute((begin, stop))?;
+        report.entries += removed as u64;
+        slice.spend(PIECE);
+        for body in bodies {
+            let gone = conn
+                .prepare_cached(
+                    "DELETE FROM body WHERE no = ?1 AND NOT EXISTS (SELECT 1 FROM log WHERE body_ref = ?1)",
+                )?
+                .execute([body])?;
+            report.bodies += gone as u64;
+        }
+        begin = stop;
     }
     let (first, after) = extent(conn, no)?;
     if first == after {
@@ -73,5 +139,5 @@ fn front(conn: &Connection, no: i64, (begin, end): (i64, i64), report: &mut Repo
         )?
         .execute((no, first))?;
     }
-    Ok(())
+    Ok(begin >= end)
 }

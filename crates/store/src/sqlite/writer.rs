@@ -1,11 +1,13 @@
 //! The one thread that writes.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc::TryRecvError},
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, ErrorCode};
+use tokio::sync::oneshot;
 use types::Clock;
 
 use super::{
@@ -21,8 +23,6 @@ use crate::{CommitError, Committed, EntryId, LogRef, ReadError, engine::RawCommi
 const GROUP: usize = 512;
 /// Bytes of one group.
 const GROUP_BYTES: usize = 16 << 20;
-/// Housekeeping gives way when more work than this waits.
-const BUSY: usize = 16;
 
 type Outcome = Result<Committed, CommitError>;
 
@@ -39,6 +39,19 @@ pub(super) struct Writer {
     pub(super) brake: Arc<Brake>,
 }
 
+/// What takes many transactions. Commits come between them.
+enum Job {
+    Housekeep { started: Instant, budget: Duration, sum: Report, answer: oneshot::Sender<Report> },
+    Trim { log: LogRef, upto: EntryId, answer: oneshot::Sender<Result<(), ReadError>> },
+}
+
+/// Jobs that are under way, in turns, and whether there are still callers.
+#[derive(Default)]
+struct Jobs {
+    waiting: VecDeque<Job>,
+    closed: bool,
+}
+
 /// Why a group was not committed.
 enum Failure {
     /// The transaction could not begin: nothing happened, and commits one by one would fare no better.
@@ -52,26 +65,51 @@ enum Failure {
 impl Writer {
     /// Works until the queue is closed and empty.
     pub(super) fn run(mut self, inbox: &Inbox) {
-        let mut next = inbox.works.recv().ok();
-        while let Some(work) = next.take() {
-            inbox.took();
-            match work {
-                Work::Commit(first) => next = self.group(first, inbox),
-                Work::Housekeep { budget, answer } => {
-                    // Whoever asked may be gone; the work is done all the same.
-                    let _ = answer.send(self.housekeep(budget, inbox));
-                }
-                Work::Trim { log, upto, answer } => {
-                    let _ = answer.send(self.trim(&log, upto));
-                }
-            }
-            if next.is_none() {
-                next = inbox.works.recv().ok();
-            }
-        }
+        let mut jobs = Jobs::default();
+        while self.turn(&mut jobs, inbox) {}
         let ceiling = self.applier.hybrid.ceiling_now(Duration::ZERO);
         if let Err(error) = set_ceiling(&self.conn(), ceiling) {
             tracing::warn!(%error, "the clock's ceiling stays some seconds ahead");
+        }
+    }
+
+    /// The commits that wait, all of one group, and one transaction of a job; so neither keeps the other from going on.
+    /// `false` at the end.
+    fn turn(&mut self, jobs: &mut Jobs, inbox: &Inbox) -> bool {
+        let waiting = if jobs.waiting.is_empty() {
+            inbox.works.recv().map_err(|_| TryRecvError::Disconnected)
+        } else {
+            inbox.works.try_recv()
+        };
+        match waiting {
+            Ok(work) => {
+                let job = match work {
+                    Work::Commit(first) => self.group(first, inbox),
+                    other => Some(other),
+                };
+                if let Some(job) = job.and_then(|work| self.job(work)) {
+                    jobs.waiting.push_back(job);
+                }
+            }
+            Err(TryRecvError::Disconnected) if jobs.waiting.is_empty() => return false,
+            Err(TryRecvError::Disconnected) => jobs.closed = true,
+            Err(TryRecvError::Empty) => {}
+        }
+        if let Some(job) = jobs.waiting.pop_front()
+            && let Some(unfinished) = self.go_on(job, jobs.closed)
+        {
+            jobs.waiting.push_back(unfinished);
+        }
+        true
+    }
+
+    fn job(&self, work: Work) -> Option<Job> {
+        match work {
+            Work::Commit(_) => None,
+            Work::Housekeep { budget, answer } => {
+                Some(Job::Housekeep { started: self.clock.monotonic(), budget, sum: Report::default(), answer })
+            }
+            Work::Trim { log, upto, answer } => Some(Job::Trim { log, upto, answer }),
         }
     }
 
@@ -87,7 +125,6 @@ impl Writer {
         while group.len() < GROUP && bytes < GROUP_BYTES {
             match inbox.works.try_recv() {
                 Ok(Work::Commit(waiting)) => {
-                    inbox.took();
                     bytes += waiting.commit.bytes;
                     group.push(waiting);
                 }
@@ -213,39 +250,42 @@ impl Writer {
         }
     }
 
-    fn housekeep(&mut self, budget: Duration, inbox: &Inbox) -> Report {
-        let (mut sum, started) = (Report::default(), self.clock.monotonic());
-        loop {
-            let now = self.clock.now();
-            match self.removal(|conn| remove::expired(conn, now)) {
-                Ok(report) => {
-                    sum.rows += report.rows;
-                    sum.entries += report.entries;
-                    sum.bodies += report.bodies;
-                    sum.more = report.more;
+    /// Does one transaction of a job, and answers if it was the last. Whoever asked may be gone; the work is done all
+    /// the same. Housekeeping can go on another time and does not keep a store from closing.
+    fn go_on(&mut self, job: Job, closed: bool) -> Option<Job> {
+        match job {
+            Job::Housekeep { started, budget, mut sum, answer } => {
+                let failed = self.housekeep(&mut sum).is_err();
+                let spent = self.clock.monotonic().saturating_duration_since(started);
+                if sum.more && !failed && !closed && spent < budget {
+                    return Some(Job::Housekeep { started, budget, sum, answer });
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "removing what has expired failed");
-                    sum.more = true;
-                    return sum;
-                }
+                let _ = answer.send(sum);
             }
-            let spent = self.clock.monotonic().saturating_duration_since(started);
-            if !sum.more || spent >= budget || inbox.depth() > BUSY {
-                return sum;
+            Job::Trim { log, upto, answer } => {
+                let (node, clock) = (self.applier.node, Arc::clone(&self.clock));
+                let done = match self.removal(|conn| remove::trimmed(conn, node, &log, upto, &*clock)) {
+                    Ok(report) if report.more => return Some(Job::Trim { log, upto, answer }),
+                    Ok(_) => Ok(()),
+                    Err(error) => Err(reader::failed(&error, log.kind, &log.bytes)),
+                };
+                let _ = answer.send(done);
             }
         }
+        None
     }
 
-    fn trim(&mut self, log: &LogRef, upto: EntryId) -> Result<(), ReadError> {
-        loop {
-            let node = self.applier.node;
-            match self.removal(|conn| remove::trimmed(conn, node, log, upto)) {
-                Ok(report) if report.more => {}
-                Ok(_) => return Ok(()),
-                Err(error) => return Err(reader::failed(&error, log.kind, &log.bytes)),
-            }
-        }
+    fn housekeep(&mut self, sum: &mut Report) -> Result<(), rusqlite::Error> {
+        let clock = Arc::clone(&self.clock);
+        let report = self.removal(|conn| remove::expired(conn, &*clock)).inspect_err(|error| {
+            tracing::warn!(%error, "removing what has expired failed");
+            sum.more = true;
+        })?;
+        sum.rows += report.rows;
+        sum.entries += report.entries;
+        sum.bodies += report.bodies;
+        sum.more = report.more;
+        Ok(())
     }
 
     fn removal(
@@ -295,5 +335,165 @@ fn refused(error: &rusqlite::Error, commit: &RawCommit) -> CommitError {
             tracing::error!(%error, "SQLite refuses a commit");
             CommitError::unavailable()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::Future, pin::Pin, task};
+
+    use bytes::Bytes;
+    use types::{ManualClock, SeededRng, Timestamp};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        Cell, CommitId,
+        engine::{RawAppend, RawBody, RawEffect, RawPut},
+        hybrid::Hybrid,
+        sqlite::{queue::Queue, schema},
+    };
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn writer() -> Writer {
+        let clock = Arc::new(ManualClock::at(NOW));
+        let mut conn = Connection::open_in_memory().unwrap();
+        let domain = "a.example".parse().unwrap();
+        let meta = schema::prepare(&mut conn, &domain, &SeededRng::new(7)).unwrap_or_else(|_| panic!("it is fresh"));
+        Writer {
+            conn: Arc::new(Mutex::new(conn)),
+            reopen: None,
+            applier: Applier::new(Hybrid::starting_at(Arc::clone(&clock) as Arc<dyn Clock>, meta.ceiling), meta.node),
+            clock,
+            feed: Feed::default(),
+            brake: Arc::default(),
+        }
+    }
+
+    fn log() -> LogRef {
+        crate::LogKind::<u64>::new(1, "log", None, Duration::ZERO, Duration::from_secs(1)).of(&1)
+    }
+
+    /// Rows that have expired, and entries.
+    fn commit(id: u128, rows: u64, entries: u64) -> Arc<RawCommit> {
+        let effect = |no: u64| RawEffect {
+            table: "list",
+            part: Bytes::from_static(b"part"),
+            key: Bytes::from(format!("{id} {no}")),
+            put: Some(RawPut { cell: Cell::bin(Bytes::new()), expires: Some(Timestamp::from_seconds(1)) }),
+        };
+        let append = |no: u64| RawAppend {
+            log: log(),
+            key: Bytes::from(format!("{id} {no}")),
+            meta: Bytes::new(),
+            body: RawBody::None,
+        };
+        Arc::new(RawCommit {
+            id: CommitId(Uuid::from_u128(id)),
+            aggregate: None,
+            effects: (0..rows).map(effect).collect(),
+            bodies: Vec::new(),
+            appends: (0..entries).map(append).collect(),
+            now: NOW,
+            bytes: 1,
+        })
+    }
+
+    fn poll<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Option<F::Output> {
+        match future.as_mut().poll(&mut task::Context::from_waker(task::Waker::noop())) {
+            task::Poll::Ready(done) => Some(done),
+            task::Poll::Pending => None,
+        }
+    }
+
+    const WAIT: Duration = Duration::from_secs(3600);
+
+    /// Hands the job and, behind it, a commit to a writer that works step by step; says how many of its transactions
+    /// came before and after the commit.
+    fn steps_around_a_commit<T>(
+        mut writer: Writer,
+        work: impl FnOnce(oneshot::Sender<T>) -> Work,
+        late: &Arc<RawCommit>,
+    ) -> (u32, u32, T) {
+        let (queue, inbox) = Queue::new(false);
+        let mut jobs = Jobs::default();
+        let mut long = Box::pin(queue.ask(work));
+        assert!(poll(&mut long).is_none());
+        let mut short = Box::pin(queue.commit(late, WAIT));
+        assert!(poll(&mut short).is_none());
+        let (mut before, mut after) = (0, 0);
+        while poll(&mut short).map(|done| done.unwrap()).is_none() {
+            assert!(poll(&mut long).is_none(), "the job ended first");
+            writer.turn(&mut jobs, &inbox);
+            before += 1;
+        }
+        loop {
+            if let Some(done) = poll(&mut long) {
+                return (before, after, done.unwrap());
+            }
+            writer.turn(&mut jobs, &inbox);
+            after += 1;
+        }
+    }
+
+    fn written(commit: &Arc<RawCommit>) -> Writer {
+        let mut writer = writer();
+        writer.write(std::slice::from_ref(commit)).remove(0).unwrap();
+        writer
+    }
+
+    #[tokio::test]
+    async fn commits_come_between_the_batches_of_housekeeping() {
+        let writer = written(&commit(1, 5_000, 0));
+        let work = |answer| Work::Housekeep { budget: WAIT, answer };
+        let (before, after, report) = steps_around_a_commit(writer, work, &commit(2, 3, 0));
+        assert!(before <= 2 && after >= 5, "{before} {after}");
+        assert_eq!((report.rows, report.more), (5_003, false), "what the commit left is seen to as well");
+    }
+
+    #[tokio::test]
+    async fn commits_come_between_the_batches_of_trimming() {
+        let writer = written(&commit(1, 0, 5_000));
+        let upto = EntryId::new(u64::MAX >> 4, writer.applier.node);
+        let work = |answer| Work::Trim { log: log(), upto, answer };
+        let (before, after, done) = steps_around_a_commit(writer, work, &commit(2, 1, 0));
+        assert!(before <= 2 && after >= 5, "{before} {after}");
+        assert_eq!(done, Ok(()));
+    }
+
+    /// Commits without end do not keep housekeeping from going on, nor does it keep the store from closing.
+    #[tokio::test]
+    async fn housekeeping_goes_on_beside_commits_and_ends_with_the_store() {
+        let mut writer = written(&commit(1, 5_000, 0));
+        let (queue, inbox) = Queue::new(false);
+        let mut jobs = Jobs::default();
+        let mut long = Box::pin(queue.ask(|answer| Work::Housekeep { budget: WAIT, answer }));
+        assert!(poll(&mut long).is_none());
+        for id in 2..6 {
+            let late = commit(id, 0, 0);
+            let mut short = Box::pin(queue.commit(&late, WAIT));
+            assert!(poll(&mut short).is_none());
+            writer.turn(&mut jobs, &inbox);
+        }
+        queue.close();
+        while writer.turn(&mut jobs, &inbox) {}
+        let report = poll(&mut long).unwrap().unwrap();
+        assert!(report.more && (1_000..5_000).contains(&report.rows), "{report:?}");
+    }
+
+    /// Each log is a little work; a transaction of its own for each would be a lot.
+    #[test]
+    fn many_logs_share_a_transaction() {
+        let writer = writer();
+        writer
+            .conn()
+            .execute_batch(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150)
+                 INSERT INTO log_name (no, name, memory, due) SELECT i, CAST(i AS BLOB), 0, 1 FROM n",
+            )
+            .unwrap();
+        let report = remove::expired(&writer.conn(), &*writer.clock).unwrap();
+        assert!(!report.more, "{report:?}");
     }
 }
