@@ -26,6 +26,7 @@ use types::Timestamp;
 use crate::support::{
     Backend, Setup,
     dns::{Say, service},
+    log::Warnings,
     quick_dns, soon,
 };
 
@@ -443,4 +444,33 @@ async fn an_rpc_may_say_that_its_requests_are_large() {
         let Ok(call) = soon(bench.backend.inbound.admit(&peer(), head)).await else { panic!("{path} is refused") };
         assert_eq!(call.body_limit(), limit, "{path}");
     }
+}
+
+/// What the head alone decides is told to the log like everything else.
+#[tokio::test]
+async fn every_refusal_leaves_a_line_in_the_log() {
+    let bench = Bench::start().await;
+    let warnings = Warnings::default();
+    let _logging = tracing::subscriber::set_default(warnings.clone());
+    let id = ("wire-origin-request-id", "request-7");
+    let good = ("wire-origin-domain", "b.example");
+    for (request, failure) in [
+        (request("POST", "/i/users", &[good, id]), "InvalidRequest"),
+        (request("POST", "/federation/mallory/x", &[good, id]), "InvalidRequest"),
+        (request("POST", PATH, &[id]), "InvalidRequest"),
+        (request("GET", PATH, &[good, id]), "InvalidRequest"),
+        (request("POST", PATH, &[("wire-origin-domain", "stranger.example"), id]), "AuthorizationFailure"),
+        (request("POST", PATH, &[("wire-origin-domain", "c.example"), id]), "DiscoveryFailure"),
+        (request("POST", "/federation/cargohold/x", &[good, id]), "ComponentFailure"),
+    ] {
+        let shown = format!("{} {}", request.method(), request.uri());
+        soon(bench.backend.pass(&peer(), request)).await;
+        let lines = warnings.take();
+        assert_eq!(lines.len(), 1, "{shown}: {lines:?}");
+        for part in ["request-7", "[2001:db8::1]:5555", failure] {
+            assert!(lines[0].contains(part), "{shown}: {lines:?}");
+        }
+    }
+    assert_eq!(bench.backend.pass(&peer(), from("b.example")).await.status(), StatusCode::OK);
+    assert_eq!(warnings.take(), [""; 0]);
 }

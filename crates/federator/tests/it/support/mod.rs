@@ -2,6 +2,7 @@
 
 pub mod dns;
 pub mod hops;
+pub mod log;
 pub mod peer;
 
 use std::{sync::Arc, time::Duration};
