@@ -2,7 +2,14 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use brig::{BrigSettings, password::HashingOptions};
+use brig::{
+    BrigSettings,
+    password::HashingOptions,
+    rules::{
+        budget::{BucketLimit, FailedLoginLimit},
+        cookies::CookieThrottle,
+    },
+};
 use federator::limits::Limits;
 use nginz::{ClientAddress, EdgeConfig, InternalConfig, Origins, Rates};
 use public_api::Version;
@@ -31,15 +38,7 @@ pub fn brig(config: &Config) -> Result<BrigSettings, SettingError> {
     settings.user_token_timeout = seconds(config.tokens.user_timeout);
     settings.session_token_timeout = seconds(config.tokens.session_timeout);
     settings.access_token_timeout = seconds(config.tokens.access_timeout);
-    settings.user_cookie_renew_age = seconds(config.accounts.cookie_renew_age);
-    settings.user_cookie_limit = config.accounts.cookie_limit;
-    settings.cookie_insecure = config.accounts.cookie_insecure;
-    settings.activation_timeout = seconds(config.accounts.activation_timeout);
-    settings.password_hashing = HashingOptions {
-        memory_kib: config.accounts.password_memory,
-        iterations: config.accounts.password_passes,
-        parallelism: 1,
-    };
+    of_accounts(&mut settings, &config.accounts);
     settings.disabled_api_versions = disabled(config)?.into_iter().collect();
     if let Some(federation) = config.federating() {
         settings.federation_strategy = federation.effective_strategy();
@@ -56,6 +55,33 @@ pub fn brig(config: &Config) -> Result<BrigSettings, SettingError> {
         settings.federation_strategy = FederationStrategy::AllowNone;
     }
     Ok(settings)
+}
+
+fn of_accounts(settings: &mut BrigSettings, accounts: &config::Accounts) {
+    let seconds = Duration::from_secs;
+    let many = |number: u32| (number > 0).then_some(number);
+    settings.user_cookie_renew_age = seconds(accounts.cookie_renew_age);
+    settings.user_cookie_limit = accounts.cookie_limit;
+    settings.user_cookie_throttle = CookieThrottle {
+        std_dev: seconds(accounts.cookie_throttle_deviation),
+        retry_after: seconds(accounts.cookie_throttle_wait),
+    };
+    settings.cookie_insecure = accounts.cookie_insecure;
+    settings.activation_timeout = seconds(accounts.activation_timeout);
+    settings.password_hashing =
+        HashingOptions { memory_kib: accounts.password_memory, iterations: accounts.password_passes, parallelism: 1 };
+    if accounts.password_parallel > 0 {
+        settings.password_hashing_parallel = accounts.password_parallel;
+    }
+    settings.password_hashing_queue = accounts.password_queue;
+    settings.password_hashing_user_limit = many(accounts.password_tries)
+        .map(|burst| BucketLimit { burst, refill: seconds(accounts.password_tries_refill) });
+    settings.limit_failed_logins = many(accounts.failed_logins)
+        .map(|retry_limit| FailedLoginLimit { timeout: seconds(accounts.failed_login_timeout), retry_limit });
+    settings.suspend_inactive_users =
+        (accounts.suspend_inactive_after > 0).then(|| seconds(accounts.suspend_inactive_after));
+    settings.default_user_locale = accounts.default_locale;
+    settings.search_same_team_only = accounts.search_same_team_only;
 }
 
 /// The public edge.
@@ -76,10 +102,11 @@ pub fn edge(config: &Config, keys: &Keyring, surroundings: &Surroundings) -> Res
     })
 }
 
-/// The guard of the internal listener: which `Host` a caller may name. By a unix socket or on loopback that is
-/// `localhost` and the address itself.
+/// The guard of the internal listener: which `Host` a caller may name. That is `localhost` and the loopback addresses, the
+/// address itself, and what the configuration adds.
 pub fn internal(config: &Config, target: &Target, surroundings: &Surroundings) -> Result<InternalConfig, SettingError> {
-    let mut allowed_hosts = vec!["localhost".to_owned()];
+    let mut allowed_hosts = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
+    allowed_hosts.extend(config.internal.hosts.iter().cloned());
     if let Target::Tcp(address) = target {
         allowed_hosts.push(address.to_string());
     }
@@ -142,4 +169,53 @@ pub fn limits(set: &config::Limits) -> Limits {
         limits.dns.tries = u32::try_from(tries).unwrap_or(u32::MAX);
     }
     limits
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn read(text: &str) -> Config {
+        let text = format!("domain = 'a.example'\n{text}");
+        config::from_text(&text, Path::new("ferrule.toml"), std::iter::empty(), Path::new("/etc")).unwrap()
+    }
+
+    #[test]
+    fn options_about_accounts_arrive() {
+        let settings = brig(&read(
+            "[accounts]
+             password_parallel = 3
+             password_queue = 4
+             password_tries = 6
+             password_tries_refill = 7
+             failed_logins = 8
+             failed_login_timeout = 9
+             suspend_inactive_after = 10
+             cookie_throttle_deviation = 11
+             cookie_throttle_wait = 12
+             default_locale = 'de-AT'
+             search_same_team_only = true",
+        ))
+        .unwrap();
+        let seconds = Duration::from_secs;
+        assert_eq!((settings.password_hashing_parallel, settings.password_hashing_queue), (3, 4));
+        assert_eq!(settings.password_hashing_user_limit, Some(BucketLimit { burst: 6, refill: seconds(7) }));
+        assert_eq!(settings.limit_failed_logins, Some(FailedLoginLimit { timeout: seconds(9), retry_limit: 8 }));
+        assert_eq!(settings.suspend_inactive_users, Some(seconds(10)));
+        let throttle = settings.user_cookie_throttle;
+        assert_eq!((throttle.std_dev, throttle.retry_after), (seconds(11), seconds(12)));
+        assert_eq!(settings.default_user_locale, "de-AT".parse().unwrap());
+        assert!(settings.search_same_team_only);
+        let off = brig(&read("[accounts]\npassword_tries = 0")).unwrap();
+        assert_eq!(off.password_hashing_user_limit, None);
+    }
+
+    #[test]
+    fn what_is_not_set_is_as_brig_has_it() {
+        let config = read("");
+        let (set, default) = (brig(&config).unwrap(), BrigSettings::new(config.domain.clone()));
+        assert_eq!(format!("{set:?}"), format!("{default:?}"));
+    }
 }

@@ -182,6 +182,13 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.accounts.password_memory < 8 || config.accounts.password_passes < 1 {
         return wrong("accounts.password_memory", "argon2id takes at least 8 KiB and one pass");
     }
+    if let Some((option, problem)) = ranges::account_transgression(&config.accounts) {
+        return Err(ConfigError::Contradiction { option, problem });
+    }
+    if let Some(host) = config.internal.hosts.iter().find(|host| !is_host(host)) {
+        let problem = format!("`{host}` is neither a name nor an IP address, with or without a port");
+        return Err(ConfigError::Contradiction { option: "internal.hosts", problem });
+    }
     let Some(federation) = &config.federation else { return Ok(()) };
     if let Some((option, problem)) = ranges::transgression(federation) {
         return Err(ConfigError::Contradiction { option, problem });
@@ -210,6 +217,11 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// Whether a request can name that as its host.
+fn is_host(text: &str) -> bool {
+    !text.contains('@') && text.parse::<http::uri::Authority>().is_ok_and(|host| !host.host().is_empty())
 }
 
 impl Config {
@@ -367,6 +379,29 @@ mod tests {
         ] {
             assert!(with(line).unwrap_err().contains("not both"), "{line}");
         }
+    }
+
+    #[test]
+    fn accounts_and_hosts_that_cannot_work_are_refused_by_name() {
+        let with = |section: &str, line: &str| read(&format!("domain = 'a.example'\n[{section}]\n{line}"), &[]);
+        for line in [
+            "password_parallel = 1025",
+            "password_queue = 1000001",
+            "password_tries_refill = 0",
+            "failed_login_timeout = 0",
+            "suspend_inactive_after = 3153600001",
+            "cookie_throttle_deviation = 3153600001",
+            "cookie_throttle_wait = 3153600001",
+        ] {
+            let error = with("accounts", line).unwrap_err();
+            assert!(error.starts_with(&format!("accounts.{}", line.replace(" = ", ": "))), "{error}");
+        }
+        assert!(with("accounts", "default_locale = 'German'").unwrap_err().contains("locale"));
+        for host in ["", "http://ferrule", "a b", "root@ferrule", ":8081", "ferrule/"] {
+            let error = with("internal", &format!("hosts = ['{host}']")).unwrap_err();
+            assert!(error.starts_with("internal.hosts: "), "{host}: {error}");
+        }
+        assert!(with("internal", "hosts = ['ferrule', '10.0.0.3:8081', '[fd00::1]', 'ferrule.internal:81']").is_ok());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
+use public_api::locale::Locale;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use types::{Domain, FederationStrategy, SearchPolicy};
 
@@ -69,12 +70,36 @@ pub struct Accounts {
     pub password_memory: u32,
     /// Passes of argon2id.
     pub password_passes: u32,
+    /// How many passwords are checked at the same time, each with that much memory; 0 for one per core.
+    pub password_parallel: usize,
+    /// How many more may wait for their turn; beyond it 429.
+    pub password_queue: usize,
+    /// How often the password of one account may be tried in a row, before it takes `password_tries_refill` for each
+    /// further try; 0 for any number. Beyond it 429.
+    pub password_tries: u32,
+    /// After how many seconds one of `password_tries` comes back.
+    pub password_tries_refill: u64,
+    /// How many wrong passwords close an account for logins; 0 for any number.
+    pub failed_logins: u32,
+    /// For how many seconds, counted from the first wrong one.
+    pub failed_login_timeout: u64,
+    /// After how many seconds without a new cookie an account is suspended at its next login; 0 for never.
+    pub suspend_inactive_after: u64,
     /// How many cookies of a kind a user may have.
     pub cookie_limit: usize,
     /// After how many seconds a persistent cookie is replaced by a successor.
     pub cookie_renew_age: u64,
+    /// Up to which standard deviation of their times of creation, in seconds, the cookies of a user count as made in a
+    /// burst.
+    pub cookie_throttle_deviation: u64,
+    /// How many seconds after the newest one of a burst no other is made.
+    pub cookie_throttle_wait: u64,
     /// Whether cookies go without `Secure`: only for a laboratory without TLS.
     pub cookie_insecure: bool,
+    /// The language of users who chose none, such as `en` or `de-AT`.
+    pub default_locale: Locale,
+    /// Whether members of a team find their own team alone.
+    pub search_same_team_only: bool,
 }
 
 impl Default for Accounts {
@@ -83,9 +108,20 @@ impl Default for Accounts {
             activation_timeout: 1_209_600,
             password_memory: 19_456,
             password_passes: 2,
+            password_parallel: 0,
+            password_queue: 256,
+            password_tries: 5,
+            password_tries_refill: 60,
+            failed_logins: 0,
+            failed_login_timeout: 300,
+            suspend_inactive_after: 0,
             cookie_limit: 32,
             cookie_renew_age: 1_209_600,
+            cookie_throttle_deviation: 3_000,
+            cookie_throttle_wait: 86_400,
             cookie_insecure: false,
+            default_locale: Locale::EN,
+            search_same_team_only: false,
         }
     }
 }
@@ -126,11 +162,14 @@ impl Default for Edge {
 pub struct Internal {
     /// Where it listens. Whoever reaches it can act as any user, so the default is a socket in the data folder.
     pub listen: Bind,
+    /// The names by which it may be called, with a port or for any port, such as `ferrule` or `10.0.0.3:8081`. `localhost`,
+    /// the loopback addresses and the address it listens on always may.
+    pub hosts: Vec<String>,
 }
 
 impl Default for Internal {
     fn default() -> Self {
-        Self { listen: Bind::Unix(None) }
+        Self { listen: Bind::Unix(None), hosts: Vec::new() }
     }
 }
 

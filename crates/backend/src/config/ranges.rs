@@ -2,10 +2,13 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Federation, Limits};
+use super::{Accounts, Federation, Limits};
 
 /// A day: longer than anybody waits, and far from what clocks cannot count.
 const MILLISECONDS: RangeInclusive<u64> = 1..=86_400_000;
+
+/// A hundred years, in seconds: clocks can count that far.
+const CENTURY: u64 = 3_153_600_000;
 
 /// A gigabyte.
 const BYTES: RangeInclusive<u64> = 1..=1 << 30;
@@ -33,6 +36,37 @@ pub(super) fn transgression(federation: &Federation) -> Option<(&'static str, St
         let (first, last) = range.into_inner();
         Some((option, format!("{value}{unit} is not between {first} and {last}")))
     })
+}
+
+/// The first option about accounts that is out of its range, and what the range is.
+pub(super) fn account_transgression(accounts: &Accounts) -> Option<(&'static str, String)> {
+    let Accounts {
+        password_parallel,
+        password_queue,
+        password_tries,
+        password_tries_refill,
+        failed_logins,
+        failed_login_timeout,
+        suspend_inactive_after,
+        cookie_throttle_deviation,
+        cookie_throttle_wait,
+        ..
+    } = accounts;
+    let wide = |value: &usize| u64::try_from(*value).unwrap_or(u64::MAX);
+    let ranged = [
+        ("accounts.password_parallel", wide(password_parallel), "", 0..=1_024),
+        ("accounts.password_queue", wide(password_queue), "", 0..=1_000_000),
+        ("accounts.password_tries", u64::from(*password_tries), "", 0..=1_000_000),
+        ("accounts.password_tries_refill", *password_tries_refill, " s", 1..=CENTURY),
+        ("accounts.failed_logins", u64::from(*failed_logins), "", 0..=1_000_000),
+        ("accounts.failed_login_timeout", *failed_login_timeout, " s", 1..=CENTURY),
+        ("accounts.suspend_inactive_after", *suspend_inactive_after, " s", 0..=CENTURY),
+        ("accounts.cookie_throttle_deviation", *cookie_throttle_deviation, " s", 0..=CENTURY),
+        ("accounts.cookie_throttle_wait", *cookie_throttle_wait, " s", 0..=CENTURY),
+    ];
+    let (option, value, unit, range) = ranged.into_iter().find(|(_, value, _, range)| !range.contains(value))?;
+    let (first, last) = range.into_inner();
+    Some((option, format!("{value}{unit} is not between {first} and {last}")))
 }
 
 type Ranged = (&'static str, Option<u64>, &'static str, RangeInclusive<u64>);

@@ -24,7 +24,7 @@ use types::{Clock as _, SystemClock, SystemRng};
 /// Longer than anything here takes, shorter than a node that drains.
 const SOON: Duration = Duration::from_secs(8);
 
-fn configured(folder: &Path) -> Config {
+pub fn configured(folder: &Path) -> Config {
     let (domain, infra) = ("a.example".parse().unwrap(), "federator.a.example".parse().unwrap());
     init::write(folder, &Init { domain, infra, now: SystemClock.now() }, &SystemRng).unwrap();
     let mut config = config::load(&folder.join(init::file::CONFIG), std::iter::empty()).unwrap();
