@@ -220,7 +220,8 @@ mod tests {
         let pace = Pace { total: Duration::from_millis(5), ..Pace::default() };
         let body = Body::from_stream(Box::pin(trickle));
         let payload = payload(&HeaderMap::new(), body, usize::MAX, Memory::of(usize::MAX).share(), pace).unwrap();
-        assert_eq!(run(payload.bytes()), Err(PayloadError::Slow));
+        let ended = run(async { timeout(Duration::from_secs(20), payload.bytes()).await });
+        assert_eq!(ended.expect("it ends"), Err(PayloadError::Slow));
     }
 
     #[test]
@@ -241,6 +242,9 @@ mod tests {
         assert!(read(&plain, vec![b' '; 60]).is_ok());
         drop(second);
         assert!(read(&plain, vec![b' '; 100]).is_ok());
+        let told = PayloadError::Busy.failure().to_response();
+        assert_eq!((told.status().as_u16(), told.headers().contains_key(header::RETRY_AFTER)), (503, true));
+        assert_eq!(PayloadError::Slow.failure().entry, &common::REQUEST_TIMEOUT);
     }
 
     proptest! {
