@@ -101,11 +101,6 @@ impl Dns {
         self.zone.set(name, RecordType::AAAA, v6);
     }
 
-    /// Withdraws the federation service of a backend domain.
-    pub fn withdraw(&self, domain: &Domain) {
-        self.zone.set(service_name(domain), RecordType::SRV, Vec::new());
-    }
-
     /// Stops answering, once the queries under way are answered.
     pub async fn stop(mut self) {
         if let Err(error) = self.server.shutdown_gracefully().await {
