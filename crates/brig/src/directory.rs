@@ -1,14 +1,16 @@
 //! The directory: who can be found by handle and name. Embedded: prefixes of folded names as plain rows, written as
 //! effects of the accounts' commits, so that a change of handle or name is in the directory when it is acknowledged.
 
+use std::{cmp::Reverse, collections::HashMap};
+
 use federation_api::Contact;
 use public_api::user::AccountStatus;
-use store::Commit;
+use store::{Commit, Dir, PlainRows, Store};
 use types::{Handle, UserId};
 
 use crate::{
     Account, Brig, limits,
-    rules::search::{Document, Search},
+    rules::search::{self, Document, Search},
     tables::DIRECTORY,
     trouble::Trouble,
 };
@@ -33,16 +35,13 @@ pub(crate) fn list(commit: &mut Commit, user: UserId, before: Option<&Account>, 
     }
 }
 
-/// Adds hits to those that are there, each user once, up to a number in all.
-pub(crate) fn append(contacts: &mut Vec<Contact>, found: Vec<Contact>, most: usize) {
-    for contact in found {
-        if contacts.len() >= most {
-            break;
-        }
-        if contacts.iter().all(|there| there.qualified_id != contact.qualified_id) {
-            contacts.push(contact);
-        }
+/// The user whose handle is exactly what was searched for, then the others.
+pub(crate) fn exact_first(exact: Option<Contact>, mut found: Vec<Contact>) -> Vec<Contact> {
+    if let Some(exact) = exact {
+        found.retain(|other| other.qualified_id != exact.qualified_id);
+        found.insert(0, exact);
     }
+    found
 }
 
 impl Brig {
@@ -65,12 +64,49 @@ impl Brig {
         }))
     }
 
-    /// The users that a search by name finds, best first.
-    pub(crate) async fn search(&self, search: &Search) -> Result<Vec<Contact>, Trouble> {
-        let Some(prefix) = search.prefix() else { return Ok(Vec::new()) };
-        let rows = self.store().plain(&DIRECTORY, &prefix.to_owned());
-        let scanned = rows.first(limits::SEARCH_SCAN).await?;
-        let hits = search.hits(scanned.into_iter().map(|(_, row)| row.value));
+    /// The users that a search by name finds, best first, all of them if `wanted` or fewer; of more it may miss some.
+    ///
+    /// A user stands under each word of his name, so any word of the term leads to everybody who matches all of them.
+    /// Which one leads there soonest is not known beforehand: the words are read side by side, and the first one that
+    /// comes to an end has told everything.
+    pub(crate) async fn search(&self, search: &Search, wanted: usize) -> Result<Vec<Contact>, Trouble> {
+        let mut words: Vec<_> = search.prefixes().map(|prefix| Word::of(self.store(), prefix)).collect();
+        let (mut hits, mut scanned) = (HashMap::new(), 0);
+        // The least read word of them, and the longest of those: it stands under the fewest users most likely.
+        while let Some(word) = words.iter_mut().min_by_key(|word| (word.read, Reverse(word.length))) {
+            let documents = word.next_page().await?;
+            scanned += documents.len();
+            hits.extend(documents.into_iter().filter_map(|found| Some((found.id, (search.score(&found)?, found)))));
+            let enough = scanned >= limits::SEARCH_LEAST && hits.len() >= wanted;
+            if word.ended || enough || scanned >= limits::SEARCH_SCAN {
+                break;
+            }
+        }
+        let hits = search::ranked(hits.into_values().collect());
         Ok(hits.into_iter().map(|document| document.contact(self.domain().clone())).collect())
+    }
+}
+
+/// The documents under one word of a search, read page by page.
+struct Word {
+    rows: PlainRows<(u8, UserId), Document>,
+    length: usize,
+    after: Option<(u8, UserId)>,
+    read: usize,
+    ended: bool,
+}
+
+impl Word {
+    fn of(store: &Store, prefix: &str) -> Self {
+        let rows = store.plain(&DIRECTORY, &prefix.to_owned());
+        Self { rows, length: prefix.len(), after: None, read: 0, ended: false }
+    }
+
+    async fn next_page(&mut self) -> Result<Vec<Document>, Trouble> {
+        let page = self.rows.range(.., Dir::Forward, limits::SEARCH_PAGE, self.after.as_ref()).await?;
+        self.read += page.rows.len();
+        self.ended = page.next.is_none();
+        self.after = page.next;
+        Ok(page.rows.into_iter().map(|(_, row)| row.value).collect())
     }
 }

@@ -10,7 +10,7 @@ use types::SearchPolicy;
 use web::RpcRequest;
 
 use crate::{
-    Brig, limits,
+    Brig, directory, limits,
     rules::{
         folding,
         search::{Scope, Search, inbound_policy, wanted},
@@ -46,17 +46,16 @@ pub(super) async fn get_users_by_ids(
 pub(super) async fn search_users(brig: Brig, request: RpcRequest<SearchUsers>) -> Result<SearchResponse, Failure> {
     let asked = request.body;
     let search_policy = inbound_policy(&brig.policy(), &request.origin, asked.from);
-    let mut contacts = Vec::new();
     let nobody = asked.only_in_teams.as_ref().is_some_and(Vec::is_empty);
     if nobody || search_policy == SearchPolicy::NoSearch {
-        return Ok(SearchResponse { contacts, search_policy });
+        return Ok(SearchResponse { contacts: Vec::new(), search_policy });
     }
     let teams = asked.only_in_teams.as_deref();
     let exact = brig.exact_handle(&asked.term).await?.filter(|found| {
         let team_fits = teams.is_none_or(|teams| found.team.is_some_and(|team| teams.contains(&team)));
         team_fits && wanted(asked.types.as_deref(), found.user_type)
     });
-    contacts.extend(exact);
+    let mut found = Vec::new();
     if search_policy == SearchPolicy::FullSearch {
         let search = Search {
             words: folding::words(&asked.term),
@@ -64,8 +63,9 @@ pub(super) async fn search_users(brig: Brig, request: RpcRequest<SearchUsers>) -
             searcher: None,
             types: asked.types,
         };
-        let found = brig.search(&search).await?;
-        crate::directory::append(&mut contacts, found, limits::REMOTE_SEARCH_RESULTS);
+        found = brig.search(&search, limits::REMOTE_SEARCH_RESULTS).await?;
     }
+    let mut contacts = directory::exact_first(exact, found);
+    contacts.truncate(limits::REMOTE_SEARCH_RESULTS);
     Ok(SearchResponse { contacts, search_policy })
 }

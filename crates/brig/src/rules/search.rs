@@ -164,11 +164,9 @@ pub struct Search {
 }
 
 impl Search {
-    /// The prefix under which to look: that of the longest word, since it has the fewest documents. `None` if there
-    /// is nothing to search for.
-    pub fn prefix(&self) -> Option<&str> {
-        let longest = self.words.iter().max_by_key(|word| word.len())?;
-        Some(folding::longest_prefix(longest))
+    /// The prefixes under which to look, one a word: whoever matches stands under each of them.
+    pub fn prefixes(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().map(|word| folding::longest_prefix(word))
     }
 
     /// How well a document fits; `None` if it must not be shown or does not match. All words must match in one
@@ -193,14 +191,12 @@ impl Search {
         let weight = if outside { 1 } else { 10 };
         (fields > 0).then(|| weight * (10 * fields + u32::from(found.handle.is_some())))
     }
+}
 
-    /// The documents that match, best first; equally good ones by name and id, so that the order is always the same.
-    pub fn hits(&self, found: impl IntoIterator<Item = Document>) -> Vec<Document> {
-        let scored = found.into_iter().filter_map(|document| Some((self.score(&document)?, document)));
-        let mut scored: Vec<(u32, Document)> = scored.collect();
-        scored.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.name.cmp(&y.name)).then_with(|| x.id.cmp(&y.id)));
-        scored.into_iter().map(|(_, document)| document).collect()
-    }
+/// Documents with their scores, best first; equally good ones by name and id, so that the order is always the same.
+pub fn ranked(mut scored: Vec<(u32, Document)>) -> Vec<Document> {
+    scored.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.name.cmp(&y.name)).then_with(|| x.id.cmp(&y.id)));
+    scored.into_iter().map(|(_, document)| document).collect()
 }
 
 /// What a searcher at another backend may do here: the origin's policy, and no search at all where the origin is
@@ -242,6 +238,12 @@ mod tests {
 
     fn search(term: &str, scope: Scope) -> Search {
         Search { words: folding::words(term), scope, searcher: None, types: None }
+    }
+
+    /// The documents that match, in their order.
+    fn hits<const N: usize>(search: &Search, found: [Document; N]) -> Vec<Document> {
+        let scored = found.into_iter().filter_map(|document| Some((search.score(&document)?, document)));
+        ranked(scored.collect())
     }
 
     #[test]
@@ -288,13 +290,14 @@ mod tests {
             ("", "Alice", "alice", false),
             ("  ", "Alice", "alice", false),
         ] {
-            let hits = search(term, Scope::NoTeam).hits([document(1, name, handle)]);
-            assert_eq!(!hits.is_empty(), found, "{term} in {name} @{handle}");
+            let found_it = hits(&search(term, Scope::NoTeam), [document(1, name, handle)]);
+            assert_eq!(!found_it.is_empty(), found, "{term} in {name} @{handle}");
         }
         let himself = Search { searcher: Some(id(1)), ..search("ali", Scope::NoTeam) };
-        assert_eq!(himself.hits([document(1, "Alice", "")]), []);
-        assert_eq!(search("al bernadette", Scope::NoTeam).prefix(), Some("bernadette"));
-        assert_eq!(search(" ", Scope::NoTeam).prefix(), None);
+        assert_eq!(hits(&himself, [document(1, "Alice", "")]), []);
+        let long = "x".repeat(40);
+        let prefixes = search(&format!("al {long}"), Scope::NoTeam);
+        assert_eq!(prefixes.prefixes().collect::<Vec<_>>(), ["al", &long[..30]]);
     }
 
     #[test]
@@ -303,12 +306,12 @@ mod tests {
         let no_handle = document(2, "Bob Aaron", "");
         let handle = document(3, "Zoe", "bob123");
         let prefix = document(4, "Bobby", "zed2");
-        let hits = search("bob", Scope::NoTeam).hits([prefix, handle, no_handle, exact]);
-        assert_eq!(hits.iter().map(|hit| hit.id).collect::<Vec<_>>(), [1, 2, 3, 4].map(id));
+        let found = hits(&search("bob", Scope::NoTeam), [prefix, handle, no_handle, exact]);
+        assert_eq!(found.iter().map(|hit| hit.id).collect::<Vec<_>>(), [1, 2, 3, 4].map(id));
         let insider = Document { team: Some(team(1)), ..document(5, "Bobby", "") };
         let outsider = document(6, "Bob", "bob");
-        let hits = search("bob", Scope::Standard(team(1))).hits([outsider, insider]);
-        assert_eq!(hits.iter().map(|hit| hit.id).collect::<Vec<_>>(), [5, 6].map(id));
+        let found = hits(&search("bob", Scope::Standard(team(1))), [outsider, insider]);
+        assert_eq!(found.iter().map(|hit| hit.id).collect::<Vec<_>>(), [5, 6].map(id));
     }
 
     #[test]

@@ -54,7 +54,8 @@ on_every_engine! {
     remotes: adding_changing_removing what_the_file_says_is_protected teams_of_a_remote a_change_counts_at_once
         changes_at_once_are_all_there the_teams_of_a_remote_are_bounded;
     search: by_exact_handle by_name_however_it_is_spelt handles_come_first_and_sizes_are_kept a_change_is_found_at_once
-        in_another_backend who_is_found_does_not_depend_on_the_pages_of_the_store;
+        in_another_backend who_has_a_rare_word_is_found_behind_common_ones
+        a_match_behind_many_that_may_not_be_shown_is_found who_is_found_does_not_depend_on_the_pages_of_the_store;
     sessions: by_address_in_any_spelling_and_by_handle the_cookie_as_it_is_set who_is_not_let_in access_by_cookie_alone
         what_gives_no_access the_connection_is_kept_when_the_old_token_comes_along
         one_good_cookie_among_several_is_enough an_old_cookie_gets_one_successor
@@ -67,5 +68,5 @@ on_every_engine! {
         who_is_suspended_while_logging_in_is_not_let_in;
     users: a_profile_by_id a_profile_by_handle lists_of_profiles lists_before_version_4 profiles_from_another_backend
         another_backend_speaks_for_its_own_users_only an_error_of_the_remote_is_passed_on_inside
-        what_the_backend_says_about_itself every_declared_endpoint_is_answered;
+        what_a_backend_refuses_is_told_to_the_other what_the_backend_says_about_itself every_declared_endpoint_is_answered;
 }

@@ -1,6 +1,11 @@
 //! Searching (`brig.md` §25, scenario 51 and the remote half of 54 as far as there are no teams).
 
+use brig::{
+    rules::search::{Document, Rank},
+    tables::{DIRECTORY, USER},
+};
 use serde_json::{Value, json};
+use store::Commit;
 use types::UserId;
 
 use crate::harness::{Ask, Backend, Engine};
@@ -62,7 +67,9 @@ pub async fn handles_come_first_and_sizes_are_kept(on: Engine) {
     let found = search(&backend, alice, "q=carol").await;
     let found = names(&found);
     assert_eq!((found.len(), found[0]), (15, "Zoe"));
-    assert_eq!(names(&search(&backend, alice, "q=carol&size=2").await), ["Zoe", "carol00"]);
+    let two = search(&backend, alice, "q=carol&size=2").await;
+    assert_eq!(names(&two), ["Zoe", "carol00"]);
+    assert_eq!((&two["found"], &two["returned"]), (&json!(21), &json!(2)));
     assert_eq!(search(&backend, alice, "q=carol&size=100").await["returned"], 21);
     for bad in ["q=carol&size=0", "q=carol&size=501", "q=carol&size=x", "q=carol&type=cat", "size=1"] {
         backend.send(Ask::get(&format!("/search/contacts?{bad}")).by(alice)).await.is(400);
@@ -80,6 +87,48 @@ pub async fn who_is_found_does_not_depend_on_the_pages_of_the_store(on: Engine) 
     faults.shorten_pages();
     let found = search(&backend, alice, "q=carol").await;
     assert_eq!(names(&found), ["carol0", "carol1", "carol2", "carol3", "carol4"]);
+}
+
+fn id(n: u128) -> UserId {
+    UserId(uuid::Uuid::from_u128(n))
+}
+
+/// Puts documents into the directory under a word that is a whole one of their names.
+async fn list(backend: &Backend, word: &str, documents: Vec<Value>) {
+    let documents: Vec<Document> = documents.into_iter().map(|json| serde_json::from_value(json).unwrap()).collect();
+    let (documents, word) = (&documents, &word.to_owned());
+    let listed = backend.store.update(USER.of(&id(u128::MAX)), |view| async move {
+        let mut commit = Commit::on(&view);
+        for document in documents {
+            commit.effect_put(&DIRECTORY, word, &(Rank::Whole.code(), document.id), document);
+        }
+        Ok::<_, store::ReadError>((commit, ()))
+    });
+    listed.await.unwrap();
+}
+
+pub async fn who_has_a_rare_word_is_found_behind_common_ones(on: Engine) {
+    let backend = Backend::start(on).await;
+    let alice = backend.user("alice").await;
+    backend.person("Alexander Zoe", "zoe").await;
+    // Others of the long word, more than any search looks at and all of them before the one who is meant.
+    for part in 0..3 {
+        let others = (part * 4_000..(part + 1) * 4_000).map(|n| json!({"id": id(n), "name": format!("Alexander {n}")}));
+        list(&backend, "alexander", others.collect()).await;
+    }
+    for term in ["alexander%20zoe", "zoe%20alexander"] {
+        assert_eq!(names(&search(&backend, alice, &format!("q={term}")).await), ["Alexander Zoe"], "{term}");
+    }
+}
+
+pub async fn a_match_behind_many_that_may_not_be_shown_is_found(on: Engine) {
+    let backend = Backend::start(on).await;
+    let alice = backend.user("alice").await;
+    backend.person("Alexander", "zoe").await;
+    let team = id(1);
+    let others = (0..4_000).map(|n| json!({"id": id(n), "name": "Alexander", "team": team}));
+    list(&backend, "alexander", others.collect()).await;
+    assert_eq!(names(&search(&backend, alice, "q=alexander").await), ["Alexander"]);
 }
 
 pub async fn a_change_is_found_at_once(on: Engine) {

@@ -1,6 +1,13 @@
 //! Profiles of users here and elsewhere (`brig.md` §25, scenarios 36 and 57 as far as they reach).
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
+use public_api::error::users::INSUFFICIENT_PERMISSIONS;
 use serde_json::json;
+use services::FederationComponent;
 use types::UserId;
 
 use crate::harness::{Ask, Backend, Engine, settings};
@@ -111,13 +118,39 @@ pub async fn another_backend_speaks_for_its_own_users_only(on: Engine) {
     assert_eq!(found.json["documents"], json!([]));
 }
 
+/// A backend that refuses everything.
+struct Refusing;
+
+#[async_trait]
+impl FederationComponent for Refusing {
+    async fn handle(&self, _: Request<Bytes>) -> Response<services::Body> {
+        let (head, body) = INSUFFICIENT_PERMISSIONS.because("not you").to_response().into_parts();
+        Response::from_parts(head, body.into())
+    }
+}
+
 pub async fn an_error_of_the_remote_is_passed_on_inside(on: Engine) {
-    let (a, b) = (Backend::named(on, "a.example").await, Backend::named(on, "b.example").await);
-    a.network.connect("b.example", b.brig.federation_component());
+    let a = Backend::start(on).await;
+    a.network.connect("b.example", Arc::new(Refusing));
     let alice = a.user("alice").await;
-    let ids: Vec<_> =
-        (0..500).map(|n| json!({"domain": "b.example", "id": UserId(uuid::Uuid::from_u128(n))})).collect();
-    a.send(Ask::post("/list-users", json!({"qualified_ids": ids})).by(alice)).await.is(200);
+    let inner = json!({"code": 403, "label": "insufficient-permissions", "message": "not you"});
+    let bob = json!({"domain": "b.example", "id": alice});
+    let list = || Ask::post("/list-users", json!({"qualified_ids": [bob]})).by(alice);
+    for ask in [
+        Ask::get(&format!("/users/b.example/{alice}")).by(alice),
+        Ask::get("/users/by-handle/b.example/bob").by(alice).version(1),
+        Ask::get("/search/contacts?q=bob&domain=b.example").by(alice),
+        list().version(3),
+    ] {
+        let told = a.send(ask).await.fails(533, "federation-remote-error");
+        assert_eq!((&told.json["inner"], &told.json["data"]["domain"]), (&inner, &json!("b.example")));
+    }
+    assert_eq!(a.send(list()).await.is(200).json, json!({"found": [], "failed": [bob]}));
+}
+
+/// What other backends send may not even be JSON of the right kind.
+pub async fn what_a_backend_refuses_is_told_to_the_other(on: Engine) {
+    let b = Backend::named(on, "b.example").await;
     let told = b.rpc("a.example", "get-users-by-ids", json!("x")).await.fails(400, "bad-request");
     assert!(told.json["message"].as_str().is_some());
 }

@@ -27,7 +27,8 @@ pub(crate) async fn contacts(brig: Brig, request: Request<SearchContacts>) -> Re
     let searcher = brig.account(request.principal.user).await?;
     let searcher = searcher.filter(|account| account.status_at(brig.clock().now()) == AccountStatus::Active);
     let searcher = searcher.ok_or_else(|| INSUFFICIENT_PERMISSIONS.failure())?;
-    let (documents, search_policy) = match &request.query.domain {
+    let size = usize::try_from(request.query.size()).unwrap_or(limits::SEARCH_RESULTS);
+    let (mut documents, search_policy) = match &request.query.domain {
         Some(domain) if domain != brig.domain() => {
             let types = request.query.types();
             let asked = SearchRequest {
@@ -39,21 +40,28 @@ pub(crate) async fn contacts(brig: Brig, request: Request<SearchContacts>) -> Re
             let answer = remote::search(brig.federation(), &context(&request.meta), domain, &asked).await?;
             (answer.contacts, answer.search_policy)
         }
-        _ => (here(&brig, &request, &searcher).await?, SearchPolicy::FullSearch),
+        _ => (here(&brig, &request, &searcher, size).await?, SearchPolicy::FullSearch),
     };
+    let found = documents.len();
+    documents.truncate(size);
     let took = brig.clock().monotonic().saturating_duration_since(begun);
-    Ok(Json(result(documents, search_policy, took)))
+    Ok(Json(result(found, documents, search_policy, took)))
 }
 
-/// The exact handle, read from the account itself and therefore never stale, then by name.
-async fn here(brig: &Brig, request: &Request<SearchContacts>, searcher: &Account) -> Result<Vec<Contact>, Failure> {
+/// The exact handle, read from the account itself and therefore never stale, then by name: all that were found, which
+/// may be more than are wanted.
+async fn here(
+    brig: &Brig,
+    request: &Request<SearchContacts>,
+    searcher: &Account,
+    size: usize,
+) -> Result<Vec<Contact>, Failure> {
     let (term, types) = (&request.query.q, request.query.types());
     let same_team_only = brig.settings().search_same_team_only;
     let exact = brig.exact_handle(term).await?.filter(|found| {
         let team_fits = !same_team_only || found.team == searcher.team;
         team_fits && wanted(Some(types), found.user_type)
     });
-    let mut documents: Vec<Contact> = exact.into_iter().collect();
     let search = Search {
         words: folding::words(term),
         scope: match searcher.team {
@@ -64,17 +72,14 @@ async fn here(brig: &Brig, request: &Request<SearchContacts>, searcher: &Account
         searcher: Some(request.principal.user),
         types: Some(types.to_vec()),
     };
-    let size = usize::try_from(request.query.size()).unwrap_or(limits::SEARCH_RESULTS);
-    let found = brig.search(&search).await?;
-    directory::append(&mut documents, found, size);
-    Ok(documents)
+    Ok(directory::exact_first(exact, brig.search(&search, size).await?))
 }
 
-fn result(documents: Vec<Contact>, search_policy: SearchPolicy, took: Duration) -> SearchResult {
-    let count = i64::try_from(documents.len()).unwrap_or(i64::MAX);
+fn result(found: usize, documents: Vec<Contact>, search_policy: SearchPolicy, took: Duration) -> SearchResult {
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     SearchResult {
-        found: count,
-        returned: count,
+        found: count(found),
+        returned: count(documents.len()),
         took: i64::try_from(took.as_millis()).unwrap_or(i64::MAX),
         documents,
         search_policy,

@@ -18,7 +18,7 @@ pub(crate) async fn by_id(brig: Brig, request: Request<GetUserQualified>) -> Res
     let found = if domain == *brig.domain() {
         brig.profiles(&[id]).await?
     } else {
-        remote::profiles(brig.federation(), &context(&request.meta), &domain, vec![id]).await?
+        remote::profiles(brig.federation(), &context(&request.meta), &domain, &vec![id]).await?
     };
     found.into_iter().next().map(Json).ok_or_else(|| USER_NOT_FOUND.failure())
 }
@@ -50,7 +50,8 @@ pub(crate) async fn list(brig: Brig, request: Request<ListUsers>) -> Result<Json
             let (own, others): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| id.domain == *brig.domain());
             let own: Vec<_> = own.into_iter().map(|id| id.id).collect();
             let mut found = brig.profiles(&own).await?;
-            let elsewhere = remote::profiles_of_many(brig.federation(), &context(&request.meta), others).await;
+            let (context, bounds) = (context(&request.meta), remote::Bounds::default());
+            let elsewhere = remote::profiles_of_many(brig.federation(), &context, others, bounds).await;
             found.extend(elsewhere.found);
             if let Some(error) = elsewhere.error.filter(|_| request.version < PARTIAL_LISTS) {
                 return Err(error.into());
