@@ -11,7 +11,7 @@ use brig::{
     },
 };
 use federator::limits::Limits;
-use nginz::{ClientAddress, EdgeConfig, InternalConfig, Origins, Rates};
+use nginz::{ClientAddress, EdgeConfig, InternalConfig, OriginError, Origins, Rates};
 use public_api::Version;
 use tls::{KeyFiles, RootSources, Sources};
 use types::{FederationDomainConfig, FederationRestriction, FederationStrategy};
@@ -93,13 +93,18 @@ pub fn edge(config: &Config, keys: &Keyring, surroundings: &Surroundings) -> Res
         clock: Arc::clone(&surroundings.clock),
         rng: Arc::clone(&surroundings.rng),
         disabled_versions: disabled(config)?,
-        origins: if any { Origins::Any } else { Origins::Listed(origins.iter().cloned().collect()) },
+        origins: if any { Origins::Any } else { listed(origins)? },
         rates: config.edge.rate_limits.then(Rates::default),
         client_address: match config.edge.proxies {
             0 => ClientAddress::Peer,
             proxies => ClientAddress::Proxies(proxies),
         },
     })
+}
+
+fn listed(origins: &[String]) -> Result<Origins, SettingError> {
+    let wrong = |error: OriginError| SettingError { option: "edge.allowed_origins", problem: error.to_string() };
+    Origins::listed(origins.iter().map(String::as_str)).map_err(wrong)
 }
 
 /// The guard of the internal listener: which `Host` a caller may name. That is `localhost` and the loopback addresses, the

@@ -67,11 +67,16 @@ impl EdgeGate {
         }
     }
 
-    fn count(&self, class: LimitClass, address: Option<IpAddr>, user: Option<UserId>) -> Result<(), Box<Response>> {
-        let key = match (class, user) {
+    fn count(
+        &self,
+        endpoint: &EndpointInfo,
+        address: Option<IpAddr>,
+        user: Option<UserId>,
+    ) -> Result<(), Box<Response>> {
+        let key = match (endpoint.limit, user) {
             (LimitClass::Unlimited, _) => return Ok(()),
             (LimitClass::User, Some(user)) => Key::User(user),
-            (LimitClass::Address | LimitClass::User, _) => Key::address(address),
+            (LimitClass::Address | LimitClass::User, _) => Key::address(address, endpoint.id),
         };
         match &self.limiter {
             Some(limiter) if !limiter.admit(key, self.clock.monotonic()) => {
@@ -92,13 +97,17 @@ impl web::Gate for EdgeGate {
             AccessKind::Internal => return Err(refusal(StatusCode::NOT_FOUND, "")),
             AccessKind::Anyone | AccessKind::Cookie => None,
             AccessKind::User => {
-                let token = self.token(request)?;
+                // Who presents no good token is counted as one without: he must not guess for free.
+                let token = self.token(request).or_else(|refused| {
+                    self.count(endpoint, address, None)?;
+                    Err(refused)
+                })?;
                 request.headers.remove(header::AUTHORIZATION);
                 assert_identity(&mut request.headers, &token);
                 user_of(&token)
             }
         };
-        self.count(endpoint.limit, address, user)
+        self.count(endpoint, address, user)
     }
 }
 
@@ -343,6 +352,24 @@ mod tests {
         assert_eq!((passed, status(&a), status(&b)), (21, 420, 200));
         setting.clock.advance(std::time::Duration::from_secs(1));
         assert_eq!(status(&a), 200);
+    }
+
+    #[test]
+    fn refused_tokens_are_counted_by_address() {
+        let setting = setting(Some(Rates::default()), ClientAddress::Peer);
+        let status = |info: &EndpointInfo, token: &str, peer: &str| {
+            let mut parts = request("/self", &[("authorization", &format!("Bearer {token}"))]);
+            parts.extensions.insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 5)));
+            setting.gate.admit(info, &mut parts).map_or_else(|answer| answer.status().as_u16(), |()| 200)
+        };
+        let guess = |peer: &str| status(&GetSelf::INFO, "guess", peer);
+        let refused = (0..100).take_while(|_| guess("192.0.2.1") == 401).count();
+        assert_eq!((refused, guess("192.0.2.1"), guess("192.0.2.2")), (11, 420, 401));
+        assert_eq!(status(&GetUserQualified::INFO, "guess", "192.0.2.1"), 401, "another endpoint");
+        let good = setting.sign(access(None));
+        assert_eq!(status(&GetSelf::INFO, &good, "192.0.2.1"), 200, "whoever has a token is counted for himself");
+        setting.clock.advance(std::time::Duration::from_secs(4));
+        assert_eq!(guess("192.0.2.1"), 401);
     }
 
     fn uuid_of(n: u128) -> uuid::Uuid {

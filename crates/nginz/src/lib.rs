@@ -24,7 +24,7 @@ use types::{Clock, Rng};
 use web::{RequestIds, Served, Trusting};
 use zauth::PublicKeys;
 
-pub use cors::Origins;
+pub use cors::{OriginError, Origins};
 pub use gate::ClientAddress;
 pub use rate::Rates;
 

@@ -1,4 +1,4 @@
-//! How many requests are let through: per address and per user.
+//! How many requests are let through: per address and endpoint, and per user.
 //!
 //! The generic cell rate algorithm: of each key only the time is kept at which its bucket will be empty again.
 
@@ -26,7 +26,7 @@ pub struct Rate {
 /// The rates of the two classes (`brig.md` §1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates {
-    /// Per address, for what needs no token.
+    /// Per address and endpoint, for what comes without a token that counts.
     pub address: Rate,
     /// Per user, for what needs one.
     pub user: Rate,
@@ -45,22 +45,25 @@ impl Default for Rates {
 /// Whose requests are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
-    /// A client without a token; `None` if the listener does not know where it is, which all those share.
-    Address(Option<IpAddr>),
+    /// A client without a token that counts, at the endpoint of that id; `None` if the listener does not know where it
+    /// is, which all those share.
+    Address(Option<IpAddr>, &'static str),
     /// A user.
     User(UserId),
 }
 
 impl Key {
-    /// The key of an address: of an IPv6 address the network counts.
-    pub(crate) fn address(address: Option<IpAddr>) -> Self {
-        Self::Address(address.map(|address| match address.to_canonical() {
+    /// The key of an address: of an IPv6 address the network counts. Each endpoint has its own, so that who asks much of
+    /// one can still log in.
+    pub(crate) fn address(address: Option<IpAddr>, endpoint: &'static str) -> Self {
+        let network = address.map(|address| match address.to_canonical() {
             IpAddr::V6(v6) => {
                 let network = u128::from(v6) & (u128::MAX << (128 - limits::IPV6_PREFIX));
                 IpAddr::V6(Ipv6Addr::from(network))
             }
             v4 => v4,
-        }))
+        });
+        Self::Address(network, endpoint)
     }
 }
 
@@ -78,7 +81,7 @@ impl Limiter {
     /// Whether one more request may pass.
     pub(crate) fn admit(&self, key: Key, now: Instant) -> bool {
         let rate = match key {
-            Key::Address(_) => self.rates.address,
+            Key::Address(..) => self.rates.address,
             Key::User(_) => self.rates.user,
         };
         let mut empty_at = self.empty_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +114,7 @@ mod tests {
     use super::*;
 
     fn address(text: &str) -> Key {
-        Key::address(Some(text.parse().unwrap()))
+        Key::address(Some(text.parse().unwrap()), "login")
     }
 
     /// How many requests pass if they come without a pause.
@@ -125,6 +128,8 @@ mod tests {
         let (a, b, start) = (address("192.0.2.1"), address("192.0.2.2"), Instant::now());
         assert_eq!(burst(&limiter, a, start), 11);
         assert_eq!(burst(&limiter, b, start), 11, "others are not affected");
+        let elsewhere = Key::address(Some("192.0.2.1".parse().unwrap()), "access");
+        assert_eq!(burst(&limiter, elsewhere, start), 11, "nor are other endpoints");
         assert_eq!(burst(&limiter, a, start + Duration::from_secs(3)), 0);
         assert_eq!(burst(&limiter, a, start + Duration::from_secs(4)), 1);
         assert_eq!(burst(&limiter, a, start + Duration::from_secs(600)), 11);
@@ -146,13 +151,13 @@ mod tests {
         let limiter = Limiter::new(Rates::default());
         let now = Instant::now();
         for n in 0..(limits::COUNTED as u32 + 5_000) {
-            assert!(limiter.admit(Key::address(Some(IpAddr::V4(n.into()))), now));
+            assert!(limiter.admit(Key::address(Some(IpAddr::V4(n.into())), "login"), now));
         }
         assert!(limiter.empty_at.lock().unwrap().len() <= limits::COUNTED);
         let later = now + Duration::from_secs(60);
         limiter.admit(address("192.0.2.1"), later);
         for n in 0..5_000_u32 {
-            limiter.admit(Key::address(Some(IpAddr::V4((0x0a00_0000 + n).into()))), later);
+            limiter.admit(Key::address(Some(IpAddr::V4((0x0a00_0000 + n).into())), "login"), later);
         }
         assert!(limiter.empty_at.lock().unwrap().len() <= limits::COUNTED);
     }

@@ -172,8 +172,13 @@ pub fn client_ip(headers: &HeaderMap) -> Option<IpAddr> {
 fn cookies(headers: &HeaderMap, name: &str) -> Vec<String> {
     let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.split_once('='));
-    let values = pairs.filter(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().trim_matches('"'));
+    let values = pairs.filter(|(key, _)| key.trim() == name).map(|(_, value)| unquoted(value.trim()));
     values.take(limits::COOKIES).map(str::to_owned).collect()
+}
+
+/// Without the quotes that may stand around a value, both or none (RFC 6265 §4.1.1).
+fn unquoted(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
 }
 
 fn read<T: FromStr>(headers: &HeaderMap, name: &HeaderName) -> Result<Option<T>, Rejection> {
@@ -211,8 +216,34 @@ mod tests {
         let mut map = headers(&[(header::COOKIE, "a=1; zuid=x.y=; zuid=\"z\"")]);
         map.append(header::COOKIE, HeaderValue::from_static("zuid=last"));
         assert_eq!(cookies(&map, COOKIE), ["x.y=", "z", "last"]);
+        for (header, expected) in [
+            ("zuid=a", vec!["a"]),
+            ("zuid=a==.v=1; other=x;zuid=b", vec!["a==.v=1", "b"]),
+            (" zuid = \"a\" ; xzuid=c; zuidx=d; zuid", vec!["a"]),
+            ("zuid=\"\"a\"\"; zuid=\"; zuid=\"b", vec!["\"a\"", "\"", "\"b"]),
+            ("ZUID=a", vec![]),
+            ("", vec![]),
+        ] {
+            assert_eq!(cookies(&headers(&[(header::COOKIE, header)]), COOKIE), expected, "{header}");
+        }
         let many = headers(&[(header::COOKIE, &"zuid=a;".repeat(100))]);
         assert_eq!(cookies(&many, COOKIE).len(), limits::COOKIES);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_cookie_is_read_as_it_was_set(value in "[!#-+\\--:<-\\[\\]-~]{0,80}", quoted: bool) {
+            let sent = if quoted { format!("a=b; zuid=\"{value}\"") } else { format!("a=b; zuid={value}") };
+            proptest::prop_assert_eq!(cookies(&headers(&[(header::COOKIE, &sent)]), COOKIE), [value]);
+        }
+
+        #[test]
+        fn any_cookie_header_is_survived(bytes: Vec<u8>) {
+            if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+                let map = HeaderMap::from_iter([(header::COOKIE, value)]);
+                proptest::prop_assert!(cookies(&map, COOKIE).len() <= limits::COOKIES);
+            }
+        }
     }
 
     #[test]

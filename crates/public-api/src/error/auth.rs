@@ -19,10 +19,6 @@ entries! {
     LOGINS_TOO_FREQUENT = 429 "client-error" "Logins too frequent";
     /// The cookie or the token cannot even be parsed.
     MALFORMED_TOKEN = 403 "client-error" "Failed reading: Invalid zauth token";
-    /// An access token is needed.
-    MISSING_ACCESS_TOKEN = 403 "invalid-credentials" "Missing access token";
-    /// The password is needed once more.
-    MISSING_AUTH = 403 "missing-auth" "Re-authentication via password required";
     /// There is an access token and no cookie.
     MISSING_COOKIE = 403 "invalid-credentials" "Missing cookie";
     /// There is neither an access token nor a cookie.
@@ -39,8 +35,6 @@ entries! {
     TOKEN_INVALID = 403 "invalid-credentials" "Invalid zauth token";
     /// Cookie and access token belong to different users or are of different kinds.
     TOKEN_MISMATCH = 403 "invalid-credentials" "Token mismatch";
-    /// The token's kind cannot do this.
-    TOKEN_UNSUPPORTED = 403 "invalid-credentials" "Unsupported token operation for this token type";
     /// Too many wrong passwords.
     TOO_MANY_FAILED_LOGINS = 403 "client-error" "Too many failed logins";
 }

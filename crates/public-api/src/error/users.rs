@@ -7,8 +7,6 @@ entries! {
     ALLOWLIST_ERROR = 403 "unauthorized" "Unauthorized e-mail address";
     /// Mail to this address has bounced or was complained about.
     BLACKLISTED_EMAIL = 403 "blacklisted-email" "The given e-mail address has been blacklisted due to a permanent bounce or a complaint.";
-    /// A customer has blocked the domain of the address.
-    CUSTOMER_EXTENSION_BLOCKED_DOMAIN = 451 "domain-blocked-for-registration" "[Customer extension] The email domain has been blocked for Wire users.  Please contact your IT department.";
     /// Temporary guests cannot register here.
     EPHEMERAL_USER_CREATION_DISABLED = 403 "ephemeral-user-creation-disabled" "Ephemeral user creation is disabled on this instance.";
     /// Another account has that handle.
@@ -19,8 +17,6 @@ entries! {
     HANDLE_NOT_FOUND = 404 "not-found" "Handle not found";
     /// The caller may not do this.
     INSUFFICIENT_PERMISSIONS = 403 "insufficient-permissions" "Insufficient permissions";
-    /// The caller's role in the team does not allow this.
-    INSUFFICIENT_TEAM_PERMISSIONS = 403 "insufficient-permissions" "Insufficient team permissions";
     /// The activation code is wrong.
     INVALID_ACTIVATION_CODE_WRONG_CODE = 404 "invalid-code" "Invalid activation code";
     /// The activation code belongs to nobody.
@@ -31,8 +27,6 @@ entries! {
     INVALID_HANDLE = 400 "invalid-handle" "The given handle is invalid (less than 2 or more than 256 characters; chars not in \"a-z0-9_.-\"; or on the blocklist)";
     /// The invitation does not exist, has run out, or is for another address.
     INVALID_INVITATION_CODE = 400 "invalid-invitation-code" "Invalid invitation code.";
-    /// The user cannot be used for this.
-    INVALID_USER = 400 "invalid-user" "Invalid user";
     /// An invitation demands the address it was sent to.
     MISSING_IDENTITY = 403 "missing-identity" "Using an invitation code requires registering the given email.";
     /// The user has no verified e-mail address.

@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use public_api::{
     Empty, Failure, Json, WithCookie,
-    access::{Authorization, Presented},
+    access::{Authorization, COOKIE, Presented},
     auth::{AccessToken, TokenType},
     endpoints::auth::{Access, Login, Logout},
     error::auth::{BAD_CREDENTIALS, MISSING_TOKEN},
@@ -66,7 +66,7 @@ fn sort(presented: &Presented, query: Option<&Secret>) -> Result<access::Present
 fn answer(brig: &Brig, session: &Session) -> WithCookie<Json<AccessToken>> {
     let set_cookie = session.cookie.as_ref().and_then(|(token, kind)| {
         let secure = !brig.settings().cookie_insecure;
-        HeaderValue::try_from(set_cookie(token, *kind == CookieKind::Persistent, secure)).ok()
+        HeaderValue::try_from(set_cookie(COOKIE, token, *kind == CookieKind::Persistent, secure)).ok()
     });
     let token = AccessToken {
         user: session.user,
