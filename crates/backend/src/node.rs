@@ -31,6 +31,9 @@ use crate::{
 /// How long requests may go on after the node was asked to stop.
 const DRAIN: Duration = Duration::from_secs(15);
 
+/// How long requests that are cut may take to notice.
+const CUT: Duration = Duration::from_secs(2);
+
 /// How often the store removes what has expired.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
@@ -240,6 +243,9 @@ impl Node {
         self.tasks.close();
         if timeout(DRAIN, self.tasks.wait()).await.is_err() {
             tracing::warn!("requests were still open after {} s and are cut", DRAIN.as_secs());
+            self.cut.cancel();
+            // What is cut ends at once; the store is not closed under it.
+            let _ = timeout(CUT, self.tasks.wait()).await;
         }
         self.store.close().await;
     }

@@ -104,7 +104,8 @@ pub(crate) async fn profiles_of_many(
         };
         let late = || fail(OutboundError::Http2("no answer came in time".to_owned()));
         let answer = if at >= bounds.remotes {
-            fail(OutboundError::ConnectionRefused("too many backends were named in one request".to_owned()))
+            // Not the remote's fault: so many are not asked at once.
+            fail(OutboundError::Busy { retry_after: Duration::from_secs(1) })
         } else if Instant::now() >= deadline {
             late()
         } else {

@@ -74,7 +74,10 @@ impl From<Trouble> for Failure {
                 tracing::error!(%why, "the store failed");
                 common::SERVER_ERROR.failure()
             }
-            Trouble::TooLarge(why) => common::BAD_REQUEST.because(why),
+            Trouble::TooLarge(why) => {
+                tracing::info!(%why, "the store takes no such thing");
+                common::BAD_REQUEST.because("Something in the request is too large")
+            }
         }
     }
 }

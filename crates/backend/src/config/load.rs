@@ -385,6 +385,9 @@ mod tests {
     fn accounts_and_hosts_that_cannot_work_are_refused_by_name() {
         let with = |section: &str, line: &str| read(&format!("domain = 'a.example'\n[{section}]\n{line}"), &[]);
         for line in [
+            "cookie_limit = 0",
+            "password_memory = 1048577",
+            "password_passes = 65",
             "password_parallel = 1025",
             "password_queue = 1000001",
             "password_tries_refill = 0",

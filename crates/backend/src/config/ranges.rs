@@ -41,6 +41,9 @@ pub(super) fn transgression(federation: &Federation) -> Option<(&'static str, St
 /// The first option about accounts that is out of its range, and what the range is.
 pub(super) fn account_transgression(accounts: &Accounts) -> Option<(&'static str, String)> {
     let Accounts {
+        cookie_limit,
+        password_memory,
+        password_passes,
         password_parallel,
         password_queue,
         password_tries,
@@ -54,6 +57,11 @@ pub(super) fn account_transgression(accounts: &Accounts) -> Option<(&'static str
     } = accounts;
     let wide = |value: &usize| u64::try_from(*value).unwrap_or(u64::MAX);
     let ranged = [
+        // A user needs a cookie to stay logged in, and each login reads all of his.
+        ("accounts.cookie_limit", wide(cookie_limit), "", 1..=1_000),
+        // What argon2 asks for at least, and a hash of a gigabyte.
+        ("accounts.password_memory", u64::from(*password_memory), " KiB", 8..=1 << 20),
+        ("accounts.password_passes", u64::from(*password_passes), "", 1..=64),
         ("accounts.password_parallel", wide(password_parallel), "", 0..=1_024),
         ("accounts.password_queue", wide(password_queue), "", 0..=1_000_000),
         ("accounts.password_tries", u64::from(*password_tries), "", 0..=1_000_000),

@@ -116,6 +116,10 @@ impl Discovery {
             if let Some(found) = self.0.remembered(domain) {
                 return found;
             }
+            // One that everybody has left is begun anew, for whoever asks now.
+            if flights.get(domain).is_some_and(|one| !one.flight.is_flying()) {
+                flights.remove(domain);
+            }
             if !flights.contains_key(domain) && !self.0.has_room(&mut flights, asker) {
                 return Found { targets: Err(DiscoveryError::Busy), ttl: Duration::ZERO, cached: false };
             }

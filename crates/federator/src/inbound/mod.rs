@@ -131,6 +131,8 @@ impl InboundParts {
         }
         self.identify(peer, &route.origin, &steps).await?;
         counting.confirm();
+        // Nobody need send a body that nobody will read.
+        self.component(&route)?;
         Ok(route)
     }
 
@@ -154,11 +156,14 @@ impl InboundParts {
         Err(Refusal::ValidationError { origin: origin.clone(), targets: hosts(), names: peer.leaf().names() })
     }
 
+    fn component(&self, route: &Route) -> Result<&Arc<dyn FederationComponent>, Refusal> {
+        let component = self.components.get(&route.component);
+        component.ok_or_else(|| Refusal::Component(format!("{} does not run here", route.component)))
+    }
+
     async fn dispatch(&self, route: &Route, request: Request<Bytes>, id: &str) -> Result<Response<Body>, Refusal> {
         let started = Instant::now();
-        let Some(component) = self.components.get(&route.component) else {
-            return Err(Refusal::Component(format!("{} does not run here", route.component)));
-        };
+        let component = self.component(route)?;
         let version = request.headers().get(header::WIRE_API_VERSION).and_then(|v| v.to_str().ok()?.parse().ok());
         let answering = AssertUnwindSafe(component.handle(request)).catch_unwind();
         let answer = match timeout(self.limits.component, answering).await {

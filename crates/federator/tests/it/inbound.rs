@@ -66,8 +66,18 @@ impl Bench {
     }
 
     async fn within(dns: DnsLimits, answer: impl Fn() -> Option<Response<Body>> + Send + Sync + 'static) -> Self {
+        Self::of(&[Component::Brig], dns, answer).await
+    }
+
+    /// With the same behind each of these.
+    async fn of(
+        components: &[Component],
+        dns: DnsLimits,
+        answer: impl Fn() -> Option<Response<Body>> + Send + Sync + 'static,
+    ) -> Self {
         let brig = Arc::new(Recording { calls: Mutex::default(), answer: Box::new(answer) });
-        let components: Components = [(Component::Brig, Arc::clone(&brig) as Arc<dyn FederationComponent>)].into();
+        let same = |component: &Component| (*component, Arc::clone(&brig) as Arc<dyn FederationComponent>);
+        let components: Components = components.iter().map(same).collect();
         let limits = Limits {
             dns,
             inbound: InboundLimits { component: Duration::from_millis(200), ..InboundLimits::default() },
@@ -419,12 +429,16 @@ async fn strangers_and_impostors_are_refused_before_their_body_is_read() {
     assert_eq!(admit(peer_of(&["fed.c.example"], None), "b.example").await, Some(403));
     assert_eq!(admit(peer(), "c.example").await, Some(422));
     assert_eq!(admit(peer(), "b.example").await, None);
+    // Nor is a body read for a component that does not run here.
+    let (head, _) = request("POST", "/federation/galley/x", &[("Wire-Origin-Domain", "b.example")]).into_parts();
+    let refused = soon(bench.backend.inbound.admit(&peer(), head)).await.err();
+    assert_eq!(refused.map(|answer| answer.status().as_u16()), Some(500));
     assert_eq!(bench.calls(), 0);
 }
 
 #[tokio::test]
 async fn an_rpc_may_say_that_its_requests_are_large() {
-    let bench = Bench::start().await;
+    let bench = Bench::of(&Component::ALL, DnsLimits::default(), || None).await;
     let share = Limits::default().ingress.body_memory_per_address;
     for rpc in federation_api::rpcs() {
         let path = format!("/federation/{}/{}", rpc.component, rpc.name);
