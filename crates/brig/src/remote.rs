@@ -258,6 +258,6 @@ mod tests {
         assert_eq!(gathered.found.len(), 1);
         let failed = gathered.failed.iter().map(|id| id.domain.as_str()).collect::<Vec<_>>();
         assert_eq!(failed, ["more.example", "other.example"]);
-        assert_eq!(gathered.error.unwrap().to_failure().entry.label, "federation-connection-refused");
+        assert_eq!(gathered.error.unwrap().to_failure().entry.label, "federation-busy");
     }
 }
