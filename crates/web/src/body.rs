@@ -24,11 +24,13 @@ pub(crate) struct Pace {
     pub(crate) silence: Duration,
     /// In all.
     pub(crate) total: Duration,
+    /// Waiting for room.
+    pub(crate) room: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { silence: limits::BODY_SILENCE, total: limits::BODY_TOTAL }
+        Self { silence: limits::BODY_SILENCE, total: limits::BODY_TOTAL, room: limits::BODY_ROOM }
     }
 }
 
@@ -55,6 +57,7 @@ pub(crate) fn payload(
         done: false,
         silence: pace.silence,
         deadline: Instant::now() + pace.total,
+        patience: pace.room,
         share,
     };
     Ok(Payload::Stream(Box::pin(stream::try_unfold(state, State::next)) as Pin<Box<_>>))
@@ -80,6 +83,7 @@ struct State {
     done: bool,
     silence: Duration,
     deadline: Instant,
+    patience: Duration,
     share: Share,
 }
 
@@ -94,7 +98,7 @@ impl State {
                 }
                 Some(piece) => self.take(piece.map_err(|_| PayloadError::Aborted)?)?,
             };
-            if !self.share.grow(piece.len()) {
+            if !self.share.grow(piece.len(), &mut self.patience).await {
                 return Err(PayloadError::Busy);
             }
             if !piece.is_empty() {
@@ -159,7 +163,7 @@ mod tests {
     use crate::memory::Memory;
 
     fn prepare(headers: &HeaderMap, body: Body, max: usize) -> Result<Payload, Failure> {
-        payload(headers, body, max, Memory::default().share(), Pace::default())
+        payload(headers, body, max, Memory::default().share(None), Pace::default())
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -207,7 +211,7 @@ mod tests {
     fn silence_ends_a_body() {
         let silent = Body::from_stream(stream::pending::<io::Result<Bytes>>());
         let pace = Pace { silence: Duration::from_millis(5), ..Pace::default() };
-        let payload = payload(&HeaderMap::new(), silent, 10, Memory::default().share(), pace).unwrap();
+        let payload = payload(&HeaderMap::new(), silent, 10, Memory::default().share(None), pace).unwrap();
         assert_eq!(run(payload.bytes()), Err(PayloadError::Silent));
     }
 
@@ -219,18 +223,20 @@ mod tests {
         });
         let pace = Pace { total: Duration::from_millis(5), ..Pace::default() };
         let body = Body::from_stream(Box::pin(trickle));
-        let payload = payload(&HeaderMap::new(), body, usize::MAX, Memory::of(usize::MAX).share(), pace).unwrap();
+        let payload =
+            payload(&HeaderMap::new(), body, usize::MAX, Memory::of(usize::MAX, usize::MAX).share(None), pace).unwrap();
         let ended = run(async { timeout(Duration::from_secs(20), payload.bytes()).await });
         assert_eq!(ended.expect("it ends"), Err(PayloadError::Slow));
     }
 
     #[test]
     fn all_bodies_together_have_a_bound() {
-        let memory = Memory::of(100);
+        let memory = Memory::of(100, 100);
         let zipped = HeaderMap::from_iter([(header::CONTENT_ENCODING, "gzip".parse().unwrap())]);
         let read = |headers: &HeaderMap, body: Vec<u8>| {
-            let share = memory.share();
-            let payload = payload(headers, Body::from(body), 1_000, share.clone(), Pace::default()).unwrap();
+            let share = memory.share(None);
+            let pace = Pace { room: Duration::from_millis(1), ..Pace::default() };
+            let payload = payload(headers, Body::from(body), 1_000, share.clone(), pace).unwrap();
             run(payload.bytes()).map(|_| share)
         };
         let plain = HeaderMap::new();

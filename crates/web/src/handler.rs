@@ -6,11 +6,7 @@ use axum::{body::Body, extract::RawPathParams};
 use http::{HeaderMap, Response, StatusCode, header};
 use public_api::{Access, Answer, Endpoint, Failure, PathParts, QueryPairs, QueryParts, RequestBody, Version, access};
 
-use crate::{
-    body,
-    memory::{Memory, Share},
-    request_id, respond,
-};
+use crate::{body, memory::Share, request_id, respond};
 
 /// A request that passed every check of its declaration.
 pub struct Request<E: Endpoint> {
@@ -61,7 +57,7 @@ where
 
 /// A handler with its endpoint's and its own type forgotten.
 pub(crate) trait Run: Send + Sync {
-    fn run(&self, params: RawPathParams, request: axum::extract::Request, memory: &Memory) -> Answering;
+    fn run(&self, params: RawPathParams, request: axum::extract::Request, share: Share) -> Answering;
 }
 
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
@@ -78,16 +74,15 @@ where
     E: Endpoint,
     H: Handler<S, E>,
 {
-    fn run(&self, params: RawPathParams, request: axum::extract::Request, memory: &Memory) -> Answering {
+    fn run(&self, params: RawPathParams, request: axum::extract::Request, share: Share) -> Answering {
         let (state, handler) = (self.state.clone(), self.handler.clone());
-        // Held until the answer: what was read of the body lives on in the request.
-        let share = memory.share();
         Box::pin(async move {
             let version = request.extensions().get::<Version>().copied().unwrap_or_default();
             let request = match parse::<E>(&params, request, version, share.clone()).await {
                 Ok(request) => request,
                 Err(answer) => return *answer,
             };
+            // The share is held until the answer: what was read of the body lives on in the request.
             let outcome = handler.call(state, request).await;
             drop(share);
             match outcome {

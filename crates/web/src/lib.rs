@@ -12,6 +12,7 @@
 //! For calls from other backends there is [`RpcRoutes`], which works the same way with `federation_api::Rpc`.
 
 mod body;
+mod caller;
 pub mod coverage;
 mod handler;
 pub mod limits;

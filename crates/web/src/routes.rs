@@ -16,6 +16,7 @@ use types::Rng;
 
 use crate::{
     RequestIds,
+    caller::Caller,
     handler::{Bound, Handler, Run},
     memory::Memory,
     panics, request_id, respond, server_error,
@@ -59,6 +60,12 @@ pub trait Gate: Send + Sync + 'static {
     /// # Errors
     /// The answer. Boxed, since answers are large and refusals are rare.
     fn admit(&self, endpoint: &EndpointInfo, request: &mut Parts) -> Result<(), Box<Response>>;
+
+    /// Whether each caller has but a share of the memory for bodies: the user in `Z-User`, else the address in
+    /// `X-Forwarded-For`, as they are behind the gate. Not where anybody may write these.
+    fn shares_memory_out(&self) -> bool {
+        true
+    }
 }
 
 /// The gate that lets everything pass.
@@ -69,14 +76,16 @@ impl Gate for Trusting {
     fn admit(&self, _: &EndpointInfo, _: &mut Parts) -> Result<(), Box<Response>> {
         Ok(())
     }
+
+    fn shares_memory_out(&self) -> bool {
+        false
+    }
 }
 
 /// Endpoints with their handlers, of one component or of several.
 #[derive(Clone, Default)]
 pub struct Served {
     routes: Vec<Route>,
-    /// For the bodies of requests to any of them, through whichever router.
-    memory: Memory,
 }
 
 #[derive(Clone)]
@@ -107,7 +116,7 @@ impl Served {
     #[must_use]
     pub fn exposed(&self) -> Self {
         let routes = self.routes.iter().filter(|route| !route.info.is_internal()).cloned().collect();
-        Self { routes, memory: self.memory.clone() }
+        Self { routes }
     }
 
     /// The declared endpoints of a component that nothing here answers. Empty, or a test fails.
@@ -118,17 +127,20 @@ impl Served {
 
     /// The router: every request passes the gate on its way to the handler. Unknown paths are 404, known ones with
     /// another method 405, and paths that do not exist in the request's version 404, all with an empty body.
+    ///
+    /// Each router has memory of its own for bodies, so that what comes in through one keeps nobody out of another.
     pub fn router(&self, gate: Arc<dyn Gate>, rng: Arc<dyn Rng>) -> Router {
         let mut paths: BTreeMap<String, BTreeMap<String, Vec<Route>>> = BTreeMap::new();
         for route in self.routes.iter().cloned() {
             let methods = paths.entry(positional(route.info.path)).or_default();
             methods.entry(route.info.method.to_string()).or_default().push(route);
         }
+        let memory = Memory::default();
         let mut router = Router::new();
         for (path, methods) in paths {
             let mut at_path = MethodRouter::new();
             for routes in methods.into_values() {
-                at_path = at_path.merge(at_method(routes, &gate, &self.memory));
+                at_path = at_path.merge(at_method(routes, &gate, &memory));
             }
             router = router.route(&path, at_path);
         }
@@ -190,7 +202,11 @@ async fn dispatch(site: &Site, params: RawPathParams, request: axum::extract::Re
     let answer = async {
         let (mut parts, body) = request.into_parts();
         match site.gate.admit(&route.info, &mut parts) {
-            Ok(()) => route.run.run(params, axum::extract::Request::from_parts(parts, body), &site.memory).await,
+            Ok(()) => {
+                let caller = site.gate.shares_memory_out().then(|| Caller::of(&parts.headers));
+                let share = site.memory.share(caller);
+                route.run.run(params, axum::extract::Request::from_parts(parts, body), share).await
+            }
             Err(answer) => *answer,
         }
     };

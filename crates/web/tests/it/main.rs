@@ -1,6 +1,7 @@
 //! The HTTP kit from outside: real declarations with toy handlers behind them.
 #![allow(clippy::unwrap_used)]
 
+mod memory;
 mod openapi;
 mod requests;
 mod routing;
