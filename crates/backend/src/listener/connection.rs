@@ -12,8 +12,8 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo};
-use bytes::Bytes;
-use http::{Request, Response, Version};
+use bytes::{Buf, Bytes};
+use http::{Request, Version};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -62,7 +62,7 @@ pub(super) async fn serve<S>(
         let answer = router.clone().oneshot(request);
         async move {
             let answer = answer.await.map_err(|never: Infallible| match never {})?;
-            Ok::<_, Infallible>(exchange.answer(answer))
+            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, exchange)))
         }
     });
     let wire = Wire { stream, pulse: pulse.clone() };
@@ -126,33 +126,41 @@ impl Exchange {
         Self { request: pulse.lock().begin(http2), pulse: pulse.clone() }
     }
 
-    fn answer(self, answer: Response<Body>) -> Response<Watched> {
-        self.pulse.lock().handed_over(self.request, Instant::now());
-        answer.map(|inner| Watched { inner, exchange: self })
+    fn tell(&self, what: impl FnOnce(&mut Pulse, u64, Instant)) {
+        what(&mut self.pulse.lock(), self.request, Instant::now());
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.pulse.lock().end(self.request, Instant::now());
+        self.tell(Pulse::end);
     }
 }
 
-/// The body of an answer, watched while it leaves: the HTTP library asks for more of it when there is room.
-struct Watched {
+/// The body of an answer. Its pieces keep the exchange going until they are sent.
+struct Answer {
     inner: Body,
-    exchange: Exchange,
+    exchange: Arc<Exchange>,
 }
 
-impl hyper::body::Body for Watched {
-    type Data = Bytes;
+impl Answer {
+    fn new(inner: Body, exchange: Exchange) -> Self {
+        exchange.tell(Pulse::answer);
+        Self { inner, exchange: Arc::new(exchange) }
+    }
+}
+
+impl hyper::body::Body for Answer {
+    type Data = Piece;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.exchange.pulse.lock().wanted(self.exchange.request);
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, axum::Error>>> {
+        self.exchange.tell(|pulse, request, _| pulse.wanted(request));
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        self.exchange.pulse.lock().handed_over(self.exchange.request, Instant::now());
-        Poll::Ready(frame)
+        let length = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
+        self.exchange.tell(|pulse, request, now| pulse.handed_over(request, length, now));
+        let piece = |data| Piece { data, exchange: Arc::clone(&self.exchange) };
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -161,6 +169,28 @@ impl hyper::body::Body for Watched {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+/// A piece of an answer. The HTTP library takes answers faster than clients do, keeps what they leave and is done with
+/// the body once it has the last piece; so it is the bytes themselves that tell when they leave us.
+struct Piece {
+    data: Bytes,
+    exchange: Arc<Exchange>,
+}
+
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        self.data.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.data.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.data.advance(count);
+        self.exchange.tell(|pulse, request, now| pulse.taken(request, count, now));
     }
 }
 
@@ -293,9 +323,52 @@ mod tests {
 
     #[tokio::test]
     async fn who_takes_no_answer_is_sent_away() {
-        let (mut client, serving) = connect(Times { answer_idle: SHORT, idle: 2 * SHORT, ..unhurried() });
+        let (mut client, serving) = connect(Times { answer_idle: SHORT, ..unhurried() });
         client.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         ends("an answer that nobody takes", serving).await;
+    }
+
+    #[tokio::test]
+    async fn who_takes_an_answer_slowly_may_stay_until_it_stops() {
+        let (mut client, mut serving) = connect(Times { answer_idle: 10 * SHORT, ..unhurried() });
+        client.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        for _ in 0..15 {
+            client.read_exact(&mut [0; 1 << 10]).await.unwrap();
+            assert!(timeout(SHORT, &mut serving).await.is_err(), "ended while it was being taken");
+        }
+        ends("an answer that nobody takes any more", serving).await;
+    }
+
+    /// What an HTTP/2 client says to get `/` as its first request.
+    const H2_GET: &[u8] = b"\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01a";
+
+    #[tokio::test]
+    async fn who_gives_an_http_2_answer_too_little_room_is_sent_away_though_it_takes_all_else() {
+        // SETTINGS with INITIAL_WINDOW_SIZE: none of the answer fits, or a part.
+        for window in [0, 1] {
+            let (mut client, serving) = connect(Times { answer_idle: SHORT, ..unhurried() });
+            client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0").await.unwrap();
+            client.write_all(&[window]).await.unwrap();
+            client.write_all(H2_GET).await.unwrap();
+            let mut taken = Vec::new();
+            timeout(SOON, client.read_to_end(&mut taken)).await.expect("it goes on").unwrap();
+            // DATA of one byte.
+            let began = taken.windows(10).any(|bytes| bytes == b"\0\0\x01\0\0\0\0\0\x01h");
+            assert_eq!(began, window > 0, "{taken:?}");
+            ends("an answer that has no room", serving).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_taken_its_http_2_answer_may_stay() {
+        let (mut client, _serving) = connect(Times { answer_idle: SHORT, ..unhurried() });
+        client.write_all(&[H2, H2_GET].concat()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.windows(5).any(|bytes| bytes == b"hello") {
+            assert_ne!(client.read_buf(&mut answer).await.unwrap(), 0, "ended early");
+        }
+        let end = async { while client.read_buf(&mut answer).await.is_ok_and(|length| length > 0) {} };
+        assert!(timeout(5 * SHORT, end).await.is_err(), "nothing ends it");
     }
 
     #[tokio::test]

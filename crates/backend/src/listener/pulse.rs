@@ -44,9 +44,26 @@ pub(super) struct Pulse {
     /// When the last request was over, or bytes of its answer were taken after that.
     idle_since: Instant,
     last_request: u64,
-    /// Answers that wait for the client to take what it was given, and since when.
-    untaken: HashMap<u64, Instant>,
+    /// What is being answered.
+    answers: HashMap<u64, Answering>,
     winding_since: Option<Instant>,
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+struct Answering {
+    /// When it became the client's turn, or when the client last took a byte.
+    moved: Instant,
+    /// Bytes that were handed over and not yet taken.
+    outstanding: usize,
+    /// Whether there is room for more of it: then it is we who are slow.
+    wanted: bool,
+}
+
+impl Answering {
+    fn waits_for_client(&self) -> bool {
+        self.outstanding > 0 || !self.wanted
+    }
 }
 
 impl Pulse {
@@ -59,7 +76,7 @@ impl Pulse {
             in_flight: 0,
             idle_since: now,
             last_request: 0,
-            untaken: HashMap::new(),
+            answers: HashMap::new(),
             winding_since: None,
         }
     }
@@ -88,19 +105,41 @@ impl Pulse {
         self.last_request
     }
 
-    /// A piece of the answer was handed over, or its head: it is the client's turn.
-    pub(super) fn handed_over(&mut self, request: u64, now: Instant) {
-        self.untaken.insert(request, now);
+    /// The head of the answer was handed over: it is the client's turn.
+    pub(super) fn answer(&mut self, request: u64, now: Instant) {
+        self.answers.insert(request, Answering { moved: now, outstanding: 0, wanted: false });
     }
 
-    /// There is room for more of the answer: it is our turn.
+    /// There is room for more of the answer: it is our turn, once what went before is taken.
     pub(super) fn wanted(&mut self, request: u64) {
-        self.untaken.remove(&request);
+        if let Some(answer) = self.answers.get_mut(&request) {
+            answer.wanted = true;
+        }
     }
 
-    /// The request is over: all of its answer was handed over, or the client left.
+    /// So many bytes of the answer were handed over to be sent.
+    pub(super) fn handed_over(&mut self, request: u64, bytes: usize, now: Instant) {
+        if let Some(answer) = self.answers.get_mut(&request) {
+            // What lay there before does not become younger by it.
+            if !answer.waits_for_client() {
+                answer.moved = now;
+            }
+            answer.outstanding = answer.outstanding.saturating_add(bytes);
+            answer.wanted = false;
+        }
+    }
+
+    /// So many bytes of the answer were sent.
+    pub(super) fn taken(&mut self, request: u64, bytes: usize, now: Instant) {
+        if let Some(answer) = self.answers.get_mut(&request) {
+            answer.moved = now;
+            answer.outstanding = answer.outstanding.saturating_sub(bytes);
+        }
+    }
+
+    /// The request is over: all of its answer was sent, or the client left.
     pub(super) fn end(&mut self, request: u64, now: Instant) {
-        self.untaken.remove(&request);
+        self.answers.remove(&request);
         self.in_flight = self.in_flight.saturating_sub(1);
         self.idle_since = now;
     }
@@ -121,7 +160,8 @@ impl Pulse {
             }
             now >= at
         };
-        if self.untaken.values().min().is_some_and(|since| overdue(*since, times.answer_idle)) {
+        let untaken = self.answers.values().filter(|answer| answer.waits_for_client()).map(|answer| answer.moved).min();
+        if untaken.is_some_and(|since| overdue(since, times.answer_idle)) {
             return Advice::End(Overdue::Answer);
         }
         if !self.used && overdue(self.opened, times.headers) {
@@ -208,12 +248,37 @@ mod tests {
         let request = pulse.begin(true);
         pulse.read(now);
         assert_eq!(outlasts(&pulse, now).0, 1000, "being answered, its body coming");
-        pulse.handed_over(request, now);
-        assert_eq!(outlasts(&pulse, now), (30, Advice::End(Overdue::Answer)));
+        pulse.answer(request, now);
+        assert_eq!(outlasts(&pulse, now), (30, Advice::End(Overdue::Answer)), "there is no room for any of it");
         pulse.wanted(request);
         assert_eq!(outlasts(&pulse, now).0, 1000);
-        pulse.handed_over(request, now);
-        pulse.end(request, now + SECOND);
-        assert_eq!(outlasts(&pulse, now), (76, Advice::Wind));
+        pulse.handed_over(request, 100, now + 2 * SECOND);
+        assert_eq!(outlasts(&pulse, now), (32, Advice::End(Overdue::Answer)));
+        pulse.taken(request, 99, now + 20 * SECOND);
+        assert_eq!(outlasts(&pulse, now), (50, Advice::End(Overdue::Answer)), "from the last byte that moved");
+        pulse.taken(request, 1, now + 21 * SECOND);
+        pulse.end(request, now + 21 * SECOND);
+        assert_eq!(outlasts(&pulse, now), (96, Advice::Wind));
+    }
+
+    #[test]
+    fn neither_more_of_an_answer_nor_other_requests_make_what_waits_younger() {
+        let (mut pulse, now) = used(true);
+        let waits = pulse.begin(true);
+        pulse.answer(waits, now);
+        for second in 0..20 {
+            let at = now + second * SECOND;
+            pulse.wanted(waits);
+            pulse.handed_over(waits, 100, at);
+            let quick = pulse.begin(true);
+            pulse.answer(quick, at);
+            pulse.wanted(quick);
+            pulse.handed_over(quick, 100, at);
+            pulse.taken(quick, 100, at);
+            pulse.end(quick, at);
+        }
+        assert_eq!(outlasts(&pulse, now), (30, Advice::End(Overdue::Answer)));
+        pulse.wanted(waits);
+        assert_eq!(outlasts(&pulse, now), (30, Advice::End(Overdue::Answer)), "room for more takes nothing away");
     }
 }
