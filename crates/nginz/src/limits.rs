@@ -17,6 +17,3 @@ pub const COUNTED: usize = 100_000;
 
 /// How many are forgotten at once when there are more.
 pub const FORGOTTEN: usize = 1_000;
-
-/// The network of an IPv6 client: whoever has one address has all of these.
-pub const IPV6_PREFIX: u32 = 64;

@@ -5,12 +5,12 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use types::UserId;
+use types::{UserId, network};
 
 use crate::limits;
 
@@ -56,14 +56,7 @@ impl Key {
     /// The key of an address: of an IPv6 address the network counts. Each endpoint has its own, so that who asks much of
     /// one can still log in.
     pub(crate) fn address(address: Option<IpAddr>, endpoint: &'static str) -> Self {
-        let network = address.map(|address| match address.to_canonical() {
-            IpAddr::V6(v6) => {
-                let network = u128::from(v6) & (u128::MAX << (128 - limits::IPV6_PREFIX));
-                IpAddr::V6(Ipv6Addr::from(network))
-            }
-            v4 => v4,
-        });
-        Self::Address(network, endpoint)
+        Self::Address(address.map(network), endpoint)
     }
 }
 

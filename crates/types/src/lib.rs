@@ -7,6 +7,7 @@ mod clock;
 mod domain;
 mod handle;
 mod ids;
+mod network;
 mod policy;
 mod rng;
 
@@ -16,5 +17,6 @@ pub use handle::{Handle, HandleError};
 pub use ids::{
     AssetKey, BotId, ClientId, ClientIdError, ConversationId, ProviderId, Qualified, ServiceId, TeamId, UserId,
 };
+pub use network::network;
 pub use policy::{FederationDomainConfig, FederationPolicy, FederationRestriction, FederationStrategy, SearchPolicy};
 pub use rng::{Rng, SeededRng, SystemRng};

@@ -1,10 +1,10 @@
 //! Who a request is from, as far as the sharing of memory goes.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use http::HeaderMap;
 use public_api::access;
-use types::UserId;
+use types::{UserId, network};
 
 /// Somebody who has one share of what there is for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,13 +27,6 @@ impl Caller {
             (None, Some(address)) => Self::Network(network(address)),
             (None, None) => Self::Unknown,
         }
-    }
-}
-
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-        v4 => v4,
     }
 }
 

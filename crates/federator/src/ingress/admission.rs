@@ -2,11 +2,12 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use types::network;
 
 use super::memory::{BodyMemory, room};
 use crate::limits::IngressLimits;
@@ -82,14 +83,6 @@ impl Drop for Admitted {
                 entry.remove();
             }
         }
-    }
-}
-
-/// One subscriber: an IPv4 address, or an IPv6 /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-        v4 => v4,
     }
 }
 
