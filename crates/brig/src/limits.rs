@@ -35,8 +35,8 @@ pub const REMOTES_TIME: Duration = Duration::from_secs(20);
 /// Profiles read at the same time for one request.
 pub const PARALLEL_READS: usize = 16;
 
-/// Accounts whose password budget is remembered, and as many names that nobody has. When there are more, full ones are forgotten, or else all: it only
-/// errs on the generous side.
+/// Accounts whose password budget is remembered, and as many names that nobody has. When there are more, full ones are
+/// forgotten, or else all: it only errs on the generous side.
 pub const REMEMBERED_BUDGETS: usize = 100_000;
 
 /// When to come again if too many passwords wait to be checked.

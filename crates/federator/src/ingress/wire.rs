@@ -16,8 +16,8 @@ use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
 
-/// A TLS stream that reports what it reads and whether it can be written to, and that is put back into its slot when the HTTP library lets go of it: what
-/// the library does not say any more (408, an orderly end of the stream) is said then.
+/// A TLS stream that reports what it reads and whether it can be written to, and that is put back into its slot when the
+/// HTTP library lets go of it: what the library does not say any more (408, an orderly end of the stream) is said then.
 pub(super) struct Wire {
     stream: Option<TlsStream<TcpStream>>,
     slot: Slot,
