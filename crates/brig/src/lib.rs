@@ -123,7 +123,7 @@ impl Brig {
         &self.0.parts.federation
     }
 
-    pub(crate) fn remotes(&self) -> &PolicyStore {
+    pub(crate) fn remotes(&self) -> &Arc<PolicyStore> {
         &self.0.parts.policy
     }
 

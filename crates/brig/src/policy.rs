@@ -15,6 +15,7 @@ use types::{
 
 use crate::{
     BrigSettings,
+    outlive::to_the_end,
     rules::remotes::{self, Remotes, RemotesError},
     tables::{REMOTE, REMOTE_TEAM, REMOTES},
     trouble::Trouble,
@@ -30,7 +31,7 @@ pub struct RemoteRow {
 }
 
 /// The policy and the way to change it. Readers get the policy of the moment from memory; a change counts from the
-/// moment at which it is acknowledged. A change must not be dropped half way: what is in memory follows the commit.
+/// moment at which it is acknowledged.
 pub struct PolicyStore {
     store: Store,
     own_domain: Domain,
@@ -89,9 +90,9 @@ impl PolicyStore {
     }
 
     /// Adds a remote; one that is there already gets the new settings.
-    pub(crate) async fn add(&self, new: FederationDomainConfig) -> Result<(), PolicyError> {
-        self.change(|stored, commit| {
-            let changes = remotes::add(&self.own_domain, &self.file, stored, &new)?;
+    pub(crate) async fn add(self: &Arc<Self>, new: FederationDomainConfig) -> Result<(), PolicyError> {
+        self.change(move |policy, stored, commit| {
+            let changes = remotes::add(&policy.own_domain, &policy.file, stored, &new)?;
             if changes {
                 put(commit, stored.get(&new.domain), &new);
             }
@@ -101,22 +102,22 @@ impl PolicyStore {
     }
 
     /// Changes a remote.
-    pub(crate) async fn update(&self, path: &Domain, new: FederationDomainConfig) -> Result<(), PolicyError> {
-        self.change(|stored, commit| {
-            remotes::update(&self.file, stored, path, &new)?;
-            put(commit, stored.get(path), &new);
+    pub(crate) async fn update(self: &Arc<Self>, path: Domain, new: FederationDomainConfig) -> Result<(), PolicyError> {
+        self.change(move |policy, stored, commit| {
+            remotes::update(&policy.file, stored, &path, &new)?;
+            put(commit, stored.get(&path), &new);
             Ok(true)
         })
         .await
     }
 
     /// Takes a remote off the list.
-    pub(crate) async fn remove(&self, domain: &Domain) -> Result<(), PolicyError> {
-        self.change(|stored, commit| {
-            let there = remotes::remove(&self.file, stored, domain)?;
+    pub(crate) async fn remove(self: &Arc<Self>, domain: Domain) -> Result<(), PolicyError> {
+        self.change(move |policy, stored, commit| {
+            let there = remotes::remove(&policy.file, stored, &domain)?;
             if there {
-                commit.delete(&REMOTE, domain);
-                for team in stored.get(domain).map(teams_of).unwrap_or_default() {
+                commit.delete(&REMOTE, &domain);
+                for team in stored.get(&domain).map(teams_of).unwrap_or_default() {
                     commit.delete(&REMOTE_TEAM, &(domain.clone(), *team));
                 }
             }
@@ -126,9 +127,9 @@ impl PolicyStore {
     }
 
     /// Lets a team deal with a remote.
-    pub(crate) async fn add_team(&self, domain: &Domain, team: TeamId) -> Result<(), PolicyError> {
-        self.change(|stored, commit| {
-            remotes::add_team(&self.file, stored, domain, team)?;
+    pub(crate) async fn add_team(self: &Arc<Self>, domain: Domain, team: TeamId) -> Result<(), PolicyError> {
+        self.change(move |policy, stored, commit| {
+            remotes::add_team(&policy.file, stored, &domain, team)?;
             commit.put(&REMOTE_TEAM, &(domain.clone(), team), &());
             Ok(true)
         })
@@ -136,32 +137,37 @@ impl PolicyStore {
     }
 
     /// Forbids it again. A team that was not allowed is no error.
-    pub(crate) async fn remove_team(&self, domain: &Domain, team: TeamId) -> Result<(), PolicyError> {
-        self.change(|_, commit| {
+    pub(crate) async fn remove_team(self: &Arc<Self>, domain: Domain, team: TeamId) -> Result<(), PolicyError> {
+        self.change(move |_, _, commit| {
             commit.delete(&REMOTE_TEAM, &(domain.clone(), team));
             Ok(true)
         })
         .await
     }
 
+    /// Changes the list, in the store and then in memory; also when the caller goes away in between.
     async fn change(
-        &self,
-        decide: impl Fn(&Remotes, &mut Commit) -> Result<bool, RemotesError> + Sync,
+        self: &Arc<Self>,
+        decide: impl Fn(&Self, &Remotes, &mut Commit) -> Result<bool, RemotesError> + Send + Sync + 'static,
     ) -> Result<(), PolicyError> {
-        let _held = self.changing.lock().await;
-        let decide = &decide;
-        let changed = self.store.update(REMOTES.of(&()), |view| async move {
-            let mut commit = Commit::on(&view);
-            let changes = decide(&read(&view).await?, &mut commit)?;
-            Ok((if changes { commit } else { Commit::free() }, ()))
-        });
-        let changed = changed.await.map_err(Trouble::of_update);
-        // It is durable: even if reading it again fails, the change happened, and the next one brings it to light. After
-        // an error too, because a change may have been made of which nobody could tell.
-        if let Err(error) = self.reload().await {
-            tracing::error!(%error, "the list of remotes could not be read again after a change");
-        }
-        changed
+        let policy = Arc::clone(self);
+        to_the_end(async move {
+            let _held = policy.changing.lock().await;
+            let (policy, decide) = (&*policy, &decide);
+            let changed = policy.store.update(REMOTES.of(&()), |view| async move {
+                let mut commit = Commit::on(&view);
+                let changes = decide(policy, &read(&view).await?, &mut commit)?;
+                Ok((if changes { commit } else { Commit::free() }, ()))
+            });
+            let changed = changed.await.map_err(Trouble::of_update);
+            // It is durable: even if reading it again fails, the change happened, and the next one brings it to light.
+            // After an error too, because a change may have been made of which nobody could tell.
+            if let Err(error) = policy.reload().await {
+                tracing::error!(%error, "the list of remotes could not be read again after a change");
+            }
+            changed
+        })
+        .await
     }
 
     async fn reload(&self) -> Result<(), Trouble> {

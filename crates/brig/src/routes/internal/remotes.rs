@@ -10,7 +10,7 @@ use public_api::{
 };
 use web::Request;
 
-use crate::{Brig, outlive::to_the_end};
+use crate::Brig;
 
 pub(crate) async fn list(
     brig: Brig,
@@ -20,17 +20,17 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn add(brig: Brig, request: Request<AddFederationRemote>) -> Result<Json<Unit>, Failure> {
-    to_the_end(async move { brig.remotes().add(request.body).await }).await?;
+    brig.remotes().add(request.body).await?;
     Ok(Json(Unit))
 }
 
 pub(crate) async fn update(brig: Brig, request: Request<UpdateFederationRemote>) -> Result<Json<Unit>, Failure> {
-    to_the_end(async move { brig.remotes().update(&request.path.0, request.body).await }).await?;
+    brig.remotes().update(request.path.0, request.body).await?;
     Ok(Json(Unit))
 }
 
 pub(crate) async fn remove(brig: Brig, request: Request<DeleteFederationRemote>) -> Result<Json<Unit>, Failure> {
-    to_the_end(async move { brig.remotes().remove(&request.path.0).await }).await?;
+    brig.remotes().remove(request.path.0).await?;
     Ok(Json(Unit))
 }
 
@@ -43,7 +43,7 @@ pub(crate) async fn teams(
 }
 
 pub(crate) async fn add_team(brig: Brig, request: Request<AddFederationRemoteTeam>) -> Result<Json<Unit>, Failure> {
-    to_the_end(async move { brig.remotes().add_team(&request.path.0, request.body.team_id).await }).await?;
+    brig.remotes().add_team(request.path.0, request.body.team_id).await?;
     Ok(Json(Unit))
 }
 
@@ -52,6 +52,6 @@ pub(crate) async fn remove_team(
     request: Request<DeleteFederationRemoteTeam>,
 ) -> Result<Json<Unit>, Failure> {
     let (domain, team) = request.path;
-    to_the_end(async move { brig.remotes().remove_team(&domain, team).await }).await?;
+    brig.remotes().remove_team(domain, team).await?;
     Ok(Json(Unit))
 }
