@@ -3,6 +3,7 @@
 //!
 //! Syntax follows `brig.md` §2 of the protocol reference. Every type here is *parsed*: a value that exists is valid.
 
+mod block;
 mod clock;
 mod domain;
 mod handle;
@@ -11,6 +12,7 @@ mod network;
 mod policy;
 mod rng;
 
+pub use block::{AddressBlock, AddressBlockError};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use domain::{Domain, DomainError};
 pub use handle::{Handle, HandleError};
