@@ -10,7 +10,8 @@ use crate::{
     client::Target,
     config::Config,
     internal_target, keys, logging,
-    node::{StartError, Surroundings, certificates},
+    node::{StartError, Surroundings},
+    outside::certificates,
     settings,
 };
 
@@ -35,7 +36,8 @@ pub fn check(config: &Config) -> Result<Vec<String>, StartError> {
     match config.federating() {
         None => warnings.push("federation is off: this backend will talk to no other".into()),
         Some(federation) => {
-            let (_, found) = certificates(federation, surroundings.clock.as_ref())?;
+            let sources = settings::tls_sources(federation);
+            let (_, found) = certificates(sources, &federation.infra, surroundings.clock.as_ref())?;
             warnings.extend(found.iter().map(ToString::to_string));
         }
     }

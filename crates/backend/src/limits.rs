@@ -21,6 +21,9 @@ pub const STREAM_WINDOW: u32 = 256 * 1024;
 /// The same for all requests of a connection.
 pub const CONNECTION_WINDOW: u32 = 256 * 1024;
 
+/// How long the body of a call may take that an outside federator brings.
+pub const COMPONENT_BODY: Duration = Duration::from_secs(60);
+
 /// How long a connection may take, and its parts. Beyond any of these it is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {

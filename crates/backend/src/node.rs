@@ -2,20 +2,13 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::Router;
 use brig::{Brig, BrigParts, PolicyStore, Trouble};
 use federation_api::Component;
-use federator::{
-    Federator, Parts,
-    discovery::{Discovery, DnsServer, NameServerError, NameServerResolver},
-    ingress::Ingress,
-};
+use federator::discovery::NameServerError;
 use prometheus::Registry;
-use services::{ClientLimits, Federation, FederationClient, FederationComponent, HopObserver, NoObserver};
+use services::{ClientLimits, Federation, FederationClient, HopObserver, NoObserver};
 use store::{OpenError, Options, Place, Store};
-use tls::{Reloader, TlsError, Warning};
-use tokio::{net::TcpListener, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tls::TlsError;
 use types::{Clock, Domain, Rng, SystemClock, SystemRng};
 
 use crate::{
@@ -25,14 +18,10 @@ use crate::{
     keys::{self, KeysError},
     listener::Bound,
     logging::LoggingError,
+    outside::{Door, Outside, Setup},
+    running::Running,
     settings,
 };
-
-/// How long requests may go on after the node was asked to stop.
-const DRAIN: Duration = Duration::from_secs(15);
-
-/// How long requests that are cut may take to notice.
-const CUT: Duration = Duration::from_secs(2);
 
 /// How often the store removes what has expired.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -119,10 +108,7 @@ pub struct Node {
     edge: SocketAddr,
     internal: Target,
     federation: Option<SocketAddr>,
-    stop: CancellationToken,
-    /// Ends what went on after `stop`.
-    cut: CancellationToken,
-    tasks: TaskTracker,
+    running: Running,
     store: Store,
 }
 
@@ -144,15 +130,15 @@ impl Node {
         let policy = PolicyStore::load(store.clone(), &brig_settings).await?;
         let internal_config = settings::internal(&config, internal.target(), &surroundings)?;
         let outside = match config.federating() {
-            Some(federation) => Some(Outside::open(&config.domain, federation, &policy, &surroundings).await?),
+            Some(federation) => Some(open_outside(&config.domain, federation, &policy, &surroundings).await?),
             None => None,
         };
         let metrics = Registry::new();
-        if let Some(outside) = &outside {
+        if let Some((outside, _)) = &outside {
             outside.federator.register_metrics(&metrics);
         }
         let federation: Arc<dyn Federation> = match &outside {
-            Some(outside) => Arc::new(FederationClient::new(
+            Some((outside, _)) => Arc::new(FederationClient::new(
                 config.domain.clone(),
                 outside.federator.outbound(),
                 Arc::clone(&surroundings.clock),
@@ -173,48 +159,24 @@ impl Node {
             domain: config.domain,
             edge: edge.address().unwrap_or(config.edge.listen),
             internal: internal.target().clone(),
-            federation: outside.as_ref().map(|o| o.address),
-            stop: CancellationToken::new(),
-            cut: CancellationToken::new(),
-            tasks: TaskTracker::new(),
+            federation: outside.as_ref().map(|(_, door)| door.address),
+            running: Running::default(),
             store,
         };
         let served = brig.served();
         let served = served.clone().and(web::process(&served, metrics));
         let edge = (edge, nginz::edge(&served, edge_config));
         let internal = (internal, nginz::internal(&served, internal_config));
-        node.serve(edge, internal, brig.federation_component(), outside, surroundings);
-        Ok(node)
-    }
-
-    fn serve(
-        &self,
-        edge: (Bound, Router),
-        internal: (Bound, Router),
-        component: Arc<dyn FederationComponent>,
-        outside: Option<Outside>,
-        surroundings: Surroundings,
-    ) {
         for (listener, router) in [edge, internal] {
-            self.tasks.spawn(listener.serve(router, self.stop.clone(), self.cut.clone()));
+            node.running.listen(listener, router);
         }
-        if let Some(outside) = outside {
-            let inbound = outside.federator.inbound([(Component::Brig, component)].into());
-            let ingress = Ingress {
-                backend: self.domain.clone(),
-                contexts: outside.tls.handle().clone(),
-                verify_depth: outside.verify_depth,
-                inbound,
-                limits: outside.limits,
-                clock: Arc::clone(&surroundings.clock),
-                observer: surroundings.observer,
-            };
-            self.tasks.spawn(ingress.serve(outside.listener, self.stop.clone()));
-            let watching = outside.tls.watch(tls::DEFAULT_CHECK_INTERVAL);
-            self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(watching));
+        if let Some((outside, door)) = outside {
+            let inbound = outside.federator.inbound([(Component::Brig, brig.federation_component())].into());
+            outside.serve_ingress(door, inbound, &surroundings, &node.running);
+            outside.watch_certificates(&node.running);
         }
-        let housekeeping = housekeep(self.store.clone());
-        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(housekeeping));
+        node.running.until_stopped(housekeep(node.store.clone()));
+        Ok(node)
     }
 
     /// The backend domain.
@@ -239,79 +201,29 @@ impl Node {
 
     /// Stops accepting, lets open requests end within a deadline, and closes the store.
     pub async fn stop(self) {
-        self.stop.cancel();
-        self.tasks.close();
-        if timeout(DRAIN, self.tasks.wait()).await.is_err() {
-            tracing::warn!("requests were still open after {} s and are cut", DRAIN.as_secs());
-            self.cut.cancel();
-            // What is cut ends at once; the store is not closed under it.
-            let _ = timeout(CUT, self.tasks.wait()).await;
-        }
+        self.running.stop().await;
         self.store.close().await;
     }
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.stop.cancel();
-        self.cut.cancel();
-    }
-}
-
-/// The face towards other backends, before anybody answers behind it.
-struct Outside {
-    federator: Arc<Federator>,
-    listener: TcpListener,
-    address: SocketAddr,
-    tls: Arc<Reloader>,
-    verify_depth: usize,
-    limits: federator::limits::IngressLimits,
-}
-
-impl Outside {
-    async fn open(
-        domain: &Domain,
-        federation: &config::Federation,
-        policy: &Arc<PolicyStore>,
-        surroundings: &Surroundings,
-    ) -> Result<Self, StartError> {
-        let (tls, warnings) = certificates(federation, surroundings.clock.as_ref())?;
-        for warning in warnings {
-            tracing::warn!("{warning}");
-        }
-        let tls = Arc::new(tls);
-        let limits = settings::limits(&federation.limits);
-        let server = federation.dns.map_or(DnsServer::System, DnsServer::At);
-        let resolver = NameServerResolver::new(server, limits.dns.try_timeout)?;
-        let discovery = Discovery::new(Arc::new(resolver), Arc::clone(&surroundings.clock), limits.dns.clone());
-        let listen =
-            |source| StartError::Listen { option: "federation.listen", place: federation.listen.to_string(), source };
-        let listener = TcpListener::bind(federation.listen).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
-        let ingress_limits = limits.ingress.clone();
-        let federator = Federator::new(Parts {
-            own_domain: domain.clone(),
-            policy: Arc::<PolicyStore>::clone(policy),
-            discovery,
-            client_tls: Arc::new(tls.handle().clone()),
-            limits,
-            clock: Arc::clone(&surroundings.clock),
-            rng: Arc::clone(&surroundings.rng),
-            observer: Arc::clone(&surroundings.observer),
-        });
-        let verify_depth = usize::from(federation.verify_depth);
-        Ok(Self { federator, listener, address, tls, verify_depth, limits: ingress_limits })
-    }
-}
-
-/// The certificates, and what is wrong with them without keeping a node from starting.
-pub(crate) fn certificates(
+/// The own federator and its ingress, before anybody answers behind it.
+async fn open_outside(
+    domain: &Domain,
     federation: &config::Federation,
-    clock: &dyn Clock,
-) -> Result<(Reloader, Vec<Warning>), TlsError> {
-    let reloader = Reloader::load(settings::tls_sources(federation))?;
-    let warnings = reloader.handle().contexts().warnings(&federation.infra, clock.now());
-    Ok((reloader, warnings))
+    policy: &Arc<PolicyStore>,
+    surroundings: &Surroundings,
+) -> Result<(Outside, Door), StartError> {
+    let setup = Setup {
+        domain: domain.clone(),
+        infra: federation.infra.clone(),
+        sources: settings::tls_sources(federation),
+        dns: federation.dns,
+        limits: settings::limits(&federation.limits),
+        policy: Arc::<PolicyStore>::clone(policy),
+    };
+    let outside = Outside::new(setup, surroundings)?;
+    let door = Door::open("federation.listen", federation.listen, federation.verify_depth).await?;
+    Ok((outside, door))
 }
 
 /// Where the internal listener of a node with that configuration is.

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use types::FederationStrategy;
 
@@ -73,12 +74,20 @@ pub enum ConfigError {
 /// Reads a configuration file, lays the environment over it, and checks it. Relative paths in it count from the
 /// file's folder.
 pub fn load(file: &Path, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(file).map_err(|source| match source.kind() {
+    from_text(&text_of(file)?, file, environment, folder_of(file))
+}
+
+/// What stands in a file of options.
+pub(super) fn text_of(file: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(file).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => ConfigError::Missing(file.to_owned()),
         _ => ConfigError::Read { file: file.to_owned(), source },
-    })?;
-    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    from_text(&text, file, environment, folder)
+    })
+}
+
+/// The folder from which relative paths in a file count.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The same from a text; `file` names it in errors.
@@ -88,24 +97,37 @@ pub fn from_text(
     environment: impl Iterator<Item = (OsString, OsString)>,
     folder: &Path,
 ) -> Result<Config, ConfigError> {
-    let parse = |e: toml::de::Error| ConfigError::Parse { file: file.to_owned(), message: e.to_string() };
-    let table: Table = toml::from_str(text).map_err(parse)?;
-    let variables = overrides(environment)?;
-    let mut config: Config = if variables.is_empty() {
-        // From the text, not from the table: messages have line numbers then.
-        toml::from_str(text).map_err(parse)?
-    } else {
-        let laid_over = overlaid(&table, &variables)?;
-        Config::try_from_table(laid_over).or_else(|message| {
-            if Config::try_from_table(table.clone()).as_ref() == Err(&message) {
-                return toml::from_str(text).map_err(parse);
-            }
-            Err(ConfigError::Overridden { file: file.to_owned(), variables: guilty(&table, &variables), message })
-        })?
-    };
+    let mut config: Config = read(text, file, environment)?;
     check(&config)?;
     config.resolve_paths(folder);
     Ok(config)
+}
+
+/// Reads options from a text, the environment laid over it.
+pub(super) fn read<T: DeserializeOwned>(
+    text: &str,
+    file: &Path,
+    environment: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<T, ConfigError> {
+    let parse = |e: toml::de::Error| ConfigError::Parse { file: file.to_owned(), message: e.to_string() };
+    let table: Table = toml::from_str(text).map_err(parse)?;
+    let variables = overrides(environment)?;
+    if variables.is_empty() {
+        // From the text, not from the table: messages have line numbers then.
+        return toml::from_str(text).map_err(parse);
+    }
+    let laid_over = overlaid(&table, &variables)?;
+    from_table(laid_over).or_else(|message| {
+        if from_table::<T>(table.clone()).err().as_ref() == Some(&message) {
+            return toml::from_str(text).map_err(parse);
+        }
+        let variables = guilty::<T>(&table, &variables);
+        Err(ConfigError::Overridden { file: file.to_owned(), variables, message })
+    })
+}
+
+fn from_table<T: DeserializeOwned>(table: Table) -> Result<T, String> {
+    table.try_into().map_err(|e: toml::de::Error| e.to_string())
 }
 
 /// A variable that sets an option.
@@ -139,8 +161,8 @@ fn overlaid<'a>(table: &Table, variables: impl IntoIterator<Item = &'a Variable>
 }
 
 /// The variables that spoil a good file each by itself; all of them where that tells nothing.
-fn guilty(table: &Table, variables: &[Variable]) -> Vec<String> {
-    let good = |table: Table| Config::try_from_table(table).is_ok();
+fn guilty<T: DeserializeOwned>(table: &Table, variables: &[Variable]) -> Vec<String> {
+    let good = |table: Table| from_table::<T>(table).is_ok();
     let spoils = |variable: &&Variable| !overlaid(table, [*variable]).is_ok_and(good);
     let guilty: Vec<&Variable> =
         if good(table.clone()) { variables.iter().filter(spoils).collect() } else { Vec::new() };
@@ -225,10 +247,6 @@ fn is_host(text: &str) -> bool {
 }
 
 impl Config {
-    fn try_from_table(table: Table) -> Result<Self, String> {
-        table.try_into().map_err(|e: toml::de::Error| e.to_string())
-    }
-
     fn resolve_paths(&mut self, folder: &Path) {
         let mut resolve = |path: &mut PathBuf| *path = folder.join(&*path);
         resolve(&mut self.data);
