@@ -11,6 +11,7 @@ mod ids;
 mod network;
 mod policy;
 mod rng;
+mod trace;
 
 pub use block::{AddressBlock, AddressBlockError};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -22,3 +23,6 @@ pub use ids::{
 pub use network::network;
 pub use policy::{FederationDomainConfig, FederationPolicy, FederationRestriction, FederationStrategy, SearchPolicy};
 pub use rng::{Rng, SeededRng, SystemRng};
+pub use trace::{
+    MAX_TRACE_STATE, SpanId, TRACEPARENT, TRACESTATE, TraceContext, TraceId, TraceParent, TraceParentError,
+};
