@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use public_api::{Failure, error::federation as catalogue};
+use public_api::{Failure, error::{common, federation as catalogue}};
 use serde_json::{Value, json};
 use types::Domain;
 
@@ -30,9 +30,15 @@ pub enum OutboundError {
     /// HTTP/2 broke, or no answer came in time: 533 `federation-http2-error`.
     #[error("HTTP/2 error: {0}")]
     Http2(String),
+    /// The policy is not known: 500 `server-error`.
+    #[error("it is not known yet which backends are allowed")]
+    PolicyUnknown,
     /// No SRV record: 422 `invalid-domain`.
     #[error("srv record not found: {0}")]
     InvalidDomain(String),
+    /// The federator of another process refused us, or broke off: 500 `federation-local-error`.
+    #[error("Local federator failure: {0}")]
+    Local(String),
     /// The remote answered with something else than 2xx: 533 `federation-remote-error`.
     #[error("A remote federator failed with status code: {status}")]
     Remote {
@@ -41,9 +47,24 @@ pub enum OutboundError {
         /// The remote's JSON error, or `{code, label: "unknown-error", message: body}`.
         inner: Value,
     },
+    /// A federator of another process said so: its status, label, message and inner error, `data` replaced.
+    #[error("{message}")]
+    Reported {
+        /// The status of its answer.
+        status: u16,
+        /// Its label; `unknown-federation-error` where its answer was no error of Wire.
+        label: String,
+        /// Its message.
+        message: String,
+        /// The remote's error, where it passed one on.
+        inner: Option<Value>,
+    },
     /// The handshake or the certificate failed: 525 `federation-tls-error`.
     #[error("TLS failure: {0}")]
     Tls(String),
+    /// The federator of another process cannot be reached: 500 `federation-not-available`.
+    #[error("the federator cannot be reached: {0}")]
+    Unavailable(String),
 }
 
 impl OutboundError {
@@ -53,6 +74,8 @@ impl OutboundError {
             Self::AuthorizationFailure(_) => "AuthorizationFailure",
             Self::Busy { .. } | Self::ConnectionRefused(_) | Self::Http2(_) => "TransportFailure",
             Self::DiscoveryFailure(_) | Self::InvalidDomain(_) => "DiscoveryFailure",
+            Self::Local(_) | Self::Reported { .. } | Self::Unavailable(_) => "FederatorFailure",
+            Self::PolicyUnknown => "PolicyFailure",
             Self::Remote { .. } => "RemoteFailure",
             Self::Tls(_) => "AuthenticationFailure",
         }
@@ -69,10 +92,18 @@ impl OutboundError {
             Self::DiscoveryFailure(_) => catalogue::DISCOVERY_FAILURE.because(self.to_string()),
             Self::Http2(_) => catalogue::FEDERATION_HTTP2_ERROR.because(self.to_string()),
             Self::InvalidDomain(_) => catalogue::INVALID_DOMAIN.because(self.to_string()),
+            // What is wrong inside the house is said in the log, not to clients.
+            Self::Local(_) => catalogue::FEDERATION_LOCAL_ERROR.failure(),
+            Self::PolicyUnknown => common::SERVER_ERROR.failure(),
             Self::Remote { inner, .. } => {
                 catalogue::FEDERATION_REMOTE_ERROR.because(self.to_string()).with_inner(inner.clone())
             }
+            Self::Reported { status, label, message, inner } => {
+                let failure = Failure::reported(*status, label.clone(), message.clone());
+                inner.iter().fold(failure, |failure, inner| failure.with_inner(inner.clone()))
+            }
             Self::Tls(_) => catalogue::FEDERATION_TLS_ERROR.because(self.to_string()),
+            Self::Unavailable(_) => catalogue::FEDERATION_NOT_AVAILABLE.failure(),
         };
         failure.with_data(json!({"type": "federation", "domain": domain, "path": path}))
     }

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use federation_api::{ApiVersion, Component, RpcName};
-use http::Response;
+use federation_api::{Component, RpcName};
+use http::{HeaderValue, Response};
 use types::Domain;
 
 use crate::{Body, CallContext, OutboundError};
@@ -17,8 +17,9 @@ pub struct RpcCall {
     pub component: Component,
     /// The RPC.
     pub rpc: RpcName,
-    /// The negotiated version; `None` on `api-version` and on streams.
-    pub version: Option<ApiVersion>,
+    /// `X-Wire-API-Version`: the negotiated version, or what a component of another process wrote there, which is none
+    /// of the federator's business. `None` on `api-version` and on streams.
+    pub version: Option<HeaderValue>,
     /// The JSON body.
     pub body: Bytes,
     /// The request it belongs to.

@@ -9,6 +9,13 @@ use types::FederationPolicy;
 pub trait PolicySource: Send + Sync {
     /// The policy now.
     fn policy(&self) -> Arc<FederationPolicy>;
+
+    /// Whether there is a policy at all. Where it comes from another process that was never reached, there is none yet:
+    /// then nobody is allowed, and calls in both directions are 500 `server-error` instead of 400 `federation-denied`,
+    /// which would be taken for somebody's decision.
+    fn is_known(&self) -> bool {
+        true
+    }
 }
 
 /// A policy that never changes.

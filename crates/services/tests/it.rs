@@ -48,9 +48,9 @@ impl Script {
 
     /// What was called, as `rpc@version`.
     fn called(&self) -> Vec<String> {
-        let shown = |call: &RpcCall| match call.version {
+        let shown = |call: &RpcCall| match &call.version {
             None => call.rpc.to_string(),
-            Some(version) => format!("{}@{version}", call.rpc),
+            Some(version) => format!("{}@{}", call.rpc, version.to_str().unwrap()),
         };
         self.calls.lock().unwrap().iter().map(shown).collect()
     }

@@ -7,7 +7,7 @@ use public_api::{Failure, Payload, Rejection};
 /// An error as an answer. Those that are our fault are logged.
 pub fn failure(failure: &Failure) -> Response<Body> {
     if failure.status().is_server_error() {
-        tracing::warn!(label = failure.entry.label, status = failure.entry.status, message = %failure.message, "failed");
+        tracing::warn!(label = failure.label(), status = failure.status().as_u16(), message = %failure.message, "failed");
     }
     let mut response = failure.to_response().map(Body::from);
     response.extensions_mut().insert(ErrorObject);

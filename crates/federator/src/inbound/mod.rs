@@ -14,7 +14,8 @@ use futures_util::FutureExt;
 use http::{Request, Response, header::CONTENT_TYPE, request::Parts};
 use services::{Body, FederationComponent, HopObserver, PolicySource, Step};
 use tokio::time::{Instant, timeout};
-use types::{Domain, Rng};
+use tracing::{Instrument, Span, field::Empty};
+use types::{Domain, Rng, TraceContext};
 
 use self::{
     refusal::Refusal,
@@ -52,17 +53,15 @@ impl InboundService for Inbound {
     async fn admit(&self, peer: &AuthenticatedPeer, head: Parts) -> Result<Box<dyn AdmittedCall>, Response<Body>> {
         let id = request::request_id(&head.headers, &self.0.limits).unwrap_or_else(|| {
             let id = self.0.rng.uuid().to_string();
-            tracing::debug!(request_id = id, "generated a new request id for a remote's call");
+            tracing::debug!(request = id, "generated a new request id for a remote's call");
             id
         });
-        match self.0.check(peer, &head, &id).await {
-            Ok(route) => {
-                let address = peer.address();
-                let request = request::request(&route, &head.headers, address.ip(), &id, Bytes::new());
-                Ok(Box::new(Call { parts: Arc::clone(&self.0), route, request, address, id }))
-            }
-            Err(refusal) => Err(refused(&refusal, peer.address(), &id)),
-        }
+        let trace = TraceContext::received(
+            |name| head.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()),
+            self.0.rng.as_ref(),
+        );
+        let span = span(&head, &id, &trace);
+        self.admit_in_trace(peer, head, id, &trace, &span).instrument(span.clone()).await
     }
 }
 
@@ -70,6 +69,47 @@ impl Inbound {
     pub(crate) fn new(parts: InboundParts) -> Self {
         Self(Arc::new(parts))
     }
+
+    async fn admit_in_trace(
+        &self,
+        peer: &AuthenticatedPeer,
+        head: Parts,
+        id: String,
+        trace: &TraceContext,
+        span: &Span,
+    ) -> Result<Box<dyn AdmittedCall>, Response<Body>> {
+        match self.0.check(peer, &head, &id).await {
+            Ok(route) => {
+                let address = peer.address();
+                let mut request = request::request(&route, &head.headers, address.ip(), &id, Bytes::new());
+                request.extensions_mut().insert(trace.child(self.0.rng.as_ref()));
+                Ok(Box::new(Call { parts: Arc::clone(&self.0), route, request, address, id, span: span.clone() }))
+            }
+            Err(refusal) => {
+                let answer = refused(&refusal, peer.address());
+                span.record("otel.status", answer.status().as_u16());
+                Err(answer)
+            }
+        }
+    }
+}
+
+/// What log lines and traces say about a remote's call, at every level. What it claims to be is not among it: that may be
+/// anything.
+fn span(head: &Parts, id: &str, trace: &TraceContext) -> Span {
+    tracing::error_span!(
+        "inward",
+        request = id,
+        otel.kind = "server",
+        otel.trace = %trace.trace,
+        otel.span = %trace.span,
+        otel.parent = trace.parent.map(tracing::field::display),
+        otel.method = %head.method,
+        otel.status = Empty,
+        remote = Empty,
+        component = Empty,
+        rpc = Empty,
+    )
 }
 
 /// A call that passed every check.
@@ -80,6 +120,8 @@ struct Call {
     request: Request<Bytes>,
     address: SocketAddr,
     id: String,
+    /// Ends with the call.
+    span: Span,
 }
 
 #[async_trait]
@@ -90,16 +132,21 @@ impl AdmittedCall for Call {
     }
 
     async fn call(self: Box<Self>, body: Bytes) -> Response<Body> {
-        let Self { parts, route, mut request, address, id } = *self;
+        let Self { parts, route, mut request, address, id, span } = *self;
         *request.body_mut() = body;
-        parts.dispatch(&route, request, &id).await.unwrap_or_else(|refusal| refused(&refusal, address, &id))
+        let answering = async {
+            let answer = parts.dispatch(&route, request, &id).await;
+            answer.unwrap_or_else(|refusal| refused(&refusal, address))
+        };
+        let answer = answering.instrument(span.clone()).await;
+        span.record("otel.status", answer.status().as_u16());
+        answer
     }
 }
 
 /// Says so in the log, and to the remote.
-fn refused(refusal: &Refusal, peer: SocketAddr, id: &str) -> Response<Body> {
+fn refused(refusal: &Refusal, peer: SocketAddr) -> Response<Body> {
     tracing::warn!(
-        request_id = id,
         %peer,
         failure = refusal.failure(),
         error = %refusal,
@@ -126,11 +173,18 @@ impl InboundParts {
         let started = Instant::now();
         let policy = self.policy.policy();
         steps.take(started, || policy_step(&route.origin, &policy));
+        if !self.policy.is_known() {
+            return Err(Refusal::PolicyUnknown);
+        }
         if !policy.allows(&route.origin) {
             return Err(Refusal::AuthorizationFailure(route.origin.clone()));
         }
         self.identify(peer, &route.origin, &steps).await?;
         counting.confirm();
+        let span = Span::current();
+        span.record("remote", tracing::field::display(&route.origin));
+        span.record("component", tracing::field::display(route.component));
+        span.record("rpc", tracing::field::display(&route.rpc));
         // Nobody need send a body that nobody will read.
         self.component(&route)?;
         Ok(route)

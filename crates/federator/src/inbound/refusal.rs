@@ -23,6 +23,9 @@ pub(crate) enum Refusal {
     /// another look-up.
     #[error(transparent)]
     DiscoveryFailure(#[from] DiscoveryError),
+    /// 500 `server-error`.
+    #[error("it is not known yet which backends are allowed")]
+    PolicyUnknown,
     /// See [`RouteError`].
     #[error(transparent)]
     Route(#[from] RouteError),
@@ -45,6 +48,7 @@ impl Refusal {
             Self::AuthorizationFailure(_) => "AuthorizationFailure",
             Self::Component(_) => "ComponentFailure",
             Self::DiscoveryFailure(_) => "DiscoveryFailure",
+            Self::PolicyUnknown => "PolicyFailure",
             Self::Route(_) => "InvalidRequest",
             Self::ValidationError { .. } => "ValidationError",
         }
@@ -55,7 +59,7 @@ impl Refusal {
     pub(crate) fn to_response(&self) -> Response<Body> {
         let failure = match self {
             Self::AuthorizationFailure(_) => catalogue::FEDERATION_DENIED.because(self.to_string()),
-            Self::Component(_) => common::SERVER_ERROR.failure(),
+            Self::Component(_) | Self::PolicyUnknown => common::SERVER_ERROR.failure(),
             Self::DiscoveryFailure(DiscoveryError::Busy) => common::SERVICE_UNAVAILABLE.failure().retry_after(1),
             Self::DiscoveryFailure(DiscoveryError::Failure(_)) => {
                 catalogue::DISCOVERY_FAILURE.because(self.to_string())

@@ -25,8 +25,10 @@ use http::Response;
 use rustls::ClientConfig;
 use services::{Body, HopObserver, OutboundError, PolicySource, RpcCall, Step};
 use tokio::time::{Instant, timeout};
-use types::{Clock, Domain, Rng};
+use tracing::{Instrument, Span, field::Empty};
+use types::{Clock, Domain, Rng, TraceContext};
 
+pub use self::watched::Watched;
 use self::{
     body::RemoteBody,
     connect::{Opened, Opening},
@@ -78,18 +80,39 @@ pub(crate) struct OutboundParts {
 impl services::Outbound for Outbound {
     async fn send(&self, call: RpcCall) -> Result<Response<Body>, OutboundError> {
         let id = request::id(&call.context.request_id, self.parts.rng.as_ref());
-        let steps = Steps::new(self.parts.observer.as_ref(), &self.parts.own_domain, &id);
+        let trace = trace_of(&call, self.parts.rng.as_ref());
+        let span = span(&call, &id, &trace);
+        self.send_in_trace(call, &id, &trace, &span).instrument(span.clone()).await
+    }
+}
+
+impl Outbound {
+    pub(crate) fn new(parts: OutboundParts) -> Self {
+        Self { parts, remotes: Remotes::default() }
+    }
+
+    async fn send_in_trace(
+        &self,
+        call: RpcCall,
+        id: &str,
+        trace: &TraceContext,
+        span: &Span,
+    ) -> Result<Response<Body>, OutboundError> {
+        let steps = Steps::new(self.parts.observer.as_ref(), &self.parts.own_domain, id);
         let started = Instant::now();
         steps.take(started, || Step::Asked {
             remote: call.target.clone(),
             component: call.component,
             rpc: call.rpc.to_string(),
         });
-        let result = Call { outbound: self, call: &call, id: &id, steps: &steps }.run().await;
+        let result = Call { outbound: self, call: &call, id, trace, steps: &steps }.run().await;
         steps.take(started, || answered_step(&call, &result));
+        match &result {
+            Ok(answer) => span.record("otel.status", answer.status().as_u16()),
+            Err(error) => span.record("otel.error", error.failure()),
+        };
         if let Err(error) = &result {
             tracing::info!(
-                request_id = id,
                 remote = %call.target,
                 component = %call.component,
                 rpc = %call.rpc,
@@ -102,10 +125,26 @@ impl services::Outbound for Outbound {
     }
 }
 
-impl Outbound {
-    pub(crate) fn new(parts: OutboundParts) -> Self {
-        Self { parts, remotes: Remotes::default() }
-    }
+/// A step of the trace that the call belongs to, or the first of a new one.
+fn trace_of(call: &RpcCall, rng: &dyn Rng) -> TraceContext {
+    call.context.trace.as_ref().map_or_else(|| TraceContext::root(rng), |trace| trace.child(rng))
+}
+
+/// What log lines and traces say about a call, at every level.
+fn span(call: &RpcCall, id: &str, trace: &TraceContext) -> Span {
+    tracing::error_span!(
+        "outward",
+        request = id,
+        remote = %call.target,
+        component = %call.component,
+        rpc = %call.rpc,
+        otel.kind = "client",
+        otel.trace = %trace.trace,
+        otel.span = %trace.span,
+        otel.parent = trace.parent.map(tracing::field::display),
+        otel.status = Empty,
+        otel.error = Empty,
+    )
 }
 
 /// One call on its way.
@@ -113,6 +152,7 @@ struct Call<'a> {
     outbound: &'a Outbound,
     call: &'a RpcCall,
     id: &'a str,
+    trace: &'a TraceContext,
     steps: &'a Steps<'a>,
 }
 
@@ -124,6 +164,9 @@ impl Call<'_> {
         let policy = parts.policy.policy();
         let allowed = policy.allows(target);
         self.steps.take(asked, || policy_step(target, &policy));
+        if !parts.policy.is_known() {
+            return Err(OutboundError::PolicyUnknown);
+        }
         if !allowed {
             return Err(OutboundError::AuthorizationFailure(target.clone()));
         }
@@ -151,7 +194,7 @@ impl Call<'_> {
         loop {
             turn.waits(parts.limits.connect_all, OutboundError::ConnectionRefused);
             let stream = self.connection(remote, &targets, generation, &tls).await?;
-            let request = request::request(self.call, &parts.own_domain, &stream.target.host, self.id)?;
+            let request = request::request(self.call, &parts.own_domain, &stream.target.host, self.id, self.trace)?;
             turn.waits(parts.limits.answer_head, OutboundError::Http2);
             match timeout(parts.limits.answer_head, stream.send(request)).await {
                 Ok(Ok(answer)) => {
@@ -262,8 +305,8 @@ fn answered_step(call: &RpcCall, result: &Result<Response<Body>, OutboundError>)
     match result {
         Ok(answer) => Step::Answered { status: answer.status().as_u16(), label: None },
         Err(error) => {
-            let entry = error.to_failure(&call.target, &request::path(call)).entry;
-            Step::Answered { status: entry.status, label: Some(entry.label.to_owned()) }
+            let failure = error.to_failure(&call.target, &request::path(call));
+            Step::Answered { status: failure.status().as_u16(), label: Some(failure.label().to_owned()) }
         }
     }
 }

@@ -117,7 +117,14 @@ impl Turn<'_> {
         let verdict = match result {
             Ok(_) | Err(OutboundError::Remote { .. }) => Verdict::Answered,
             Err(
-                OutboundError::AuthorizationFailure(_) | OutboundError::Busy { .. } | OutboundError::InvalidDomain(_),
+                OutboundError::AuthorizationFailure(_)
+                | OutboundError::Busy { .. }
+                | OutboundError::InvalidDomain(_)
+                // These are never of our own making: they are made by who stands before a federator.
+                | OutboundError::Local(_)
+                | OutboundError::PolicyUnknown
+                | OutboundError::Reported { .. }
+                | OutboundError::Unavailable(_),
             ) => Verdict::Unknown,
             Err(
                 error @ (OutboundError::ConnectionRefused(_)

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Uri, Version, header::HeaderName, uri};
 use http_body_util::Full;
 use services::{OutboundError, RpcCall};
-use types::{Domain, Rng};
+use types::{Domain, Rng, TraceContext};
 
 use crate::header;
 
@@ -23,6 +23,7 @@ pub(super) fn request(
     own_domain: &Domain,
     host: &str,
     id: &str,
+    trace: &TraceContext,
 ) -> Result<Request<Full<Bytes>>, OutboundError> {
     let uri = Uri::builder()
         .scheme(uri::Scheme::HTTPS)
@@ -39,8 +40,11 @@ pub(super) fn request(
     set(header::WIRE_ORIGIN_DOMAIN, text(own_domain.as_str()));
     set(header::WIRE_ORIGIN_REQUEST_ID, id.clone());
     set(header::REQUEST_ID, id);
-    if let Some(version) = call.version {
-        set(header::WIRE_API_VERSION, version.0.into());
+    if let Some(version) = &call.version {
+        set(header::WIRE_API_VERSION, version.clone());
+    }
+    for (name, value) in trace.headers() {
+        set(HeaderName::from_static(name), text(&value));
     }
     Ok(request)
 }
@@ -58,7 +62,7 @@ fn text(plain: &str) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use federation_api::{ApiVersion, Component};
+    use federation_api::Component;
     use proptest::prelude::*;
     use services::CallContext;
     use types::SeededRng;
@@ -70,15 +74,16 @@ mod tests {
             target: "b.example".parse().unwrap(),
             component: Component::Brig,
             rpc: "get-user-by-handle".parse().unwrap(),
-            version: version.map(ApiVersion),
+            version: version.map(HeaderValue::from),
             body: Bytes::from_static(b"\"bob\""),
-            context: CallContext { request_id: id.into(), client_ip: Some([10, 0, 0, 1].into()) },
+            context: CallContext { request_id: id.into(), client_ip: Some([10, 0, 0, 1].into()), trace: None },
         }
     }
 
     fn written(call: &RpcCall) -> Request<Full<Bytes>> {
         let id = id(&call.context.request_id, &SeededRng::new(1));
-        request(call, &"a.example".parse().unwrap(), "fed.b.example", &id).unwrap()
+        let trace = TraceContext::root(&SeededRng::new(1));
+        request(call, &"a.example".parse().unwrap(), "fed.b.example", &id, &trace).unwrap()
     }
 
     #[test]
@@ -89,8 +94,10 @@ mod tests {
         let mut headers: Vec<_> =
             request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         headers.sort_unstable();
+        let trace = TraceContext::root(&SeededRng::new(1)).traceparent().to_string();
         let expected = [
             ("request-id", "r-1"),
+            ("traceparent", trace.as_str()),
             ("wire-origin-domain", "a.example"),
             ("wire-origin-request-id", "r-1"),
             ("x-wire-api-version", "3"),

@@ -14,13 +14,14 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The stream, and where the first TLS error on it is noted.
-pub(super) struct Watched<S> {
+pub struct Watched<S> {
     inner: S,
     broken: Arc<OnceLock<String>>,
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(inner: S, broken: Arc<OnceLock<String>>) -> Self {
+    /// Watches a stream.
+    pub fn new(inner: S, broken: Arc<OnceLock<String>>) -> Self {
         Self { inner, broken }
     }
 

@@ -17,6 +17,10 @@ entries! {
     FEDERATION_INVALID_BODY = 533 "federation-invalid-body" "The remote backend's answer could not be understood";
     /// The content type of the remote's answer cannot be read.
     FEDERATION_INVALID_CONTENT_TYPE = 533 "federation-invalid-content-type" "The remote backend answered with an unreadable content type";
+    /// The federator, a process of its own, refused a component or broke off.
+    FEDERATION_LOCAL_ERROR = 500 "federation-local-error" "Internal Server Error";
+    /// The federator, a process of its own, cannot be reached.
+    FEDERATION_NOT_AVAILABLE = 500 "federation-not-available" "Internal Server Error";
     /// Federation is switched off.
     FEDERATION_NOT_ENABLED = 400 "federation-not-enabled" "no federator configured";
     /// The remote answered with an error.
@@ -33,6 +37,8 @@ entries! {
     INVALID_DOMAIN = 422 "invalid-domain" "srv record not found";
     /// A call between backends with another method than POST, or with a query string.
     INVALID_ENDPOINT = 403 "invalid-endpoint" "Only POST without a query string is allowed";
+    /// The federator, a process of its own, answered with something that is no error of Wire.
+    UNKNOWN_FEDERATION_ERROR = 533 "unknown-federation-error" "The federator failed in an unknown way";
     /// The ingress does not believe the peer's client certificate, or got none; the message says why.
     PEER_NOT_AUTHENTICATED = 400 "authentication-failure" "The client certificate could not be authenticated";
 }

@@ -23,7 +23,7 @@ pub struct ErrorEntry {
 impl ErrorEntry {
     /// The error with its own message.
     pub fn failure(&'static self) -> Failure {
-        Failure { entry: self, message: Cow::Borrowed(self.message), data: None, inner: None, headers: Vec::new() }
+        Failure { entry: self, message: Cow::Borrowed(self.message), data: None, inner: None, headers: Vec::new(), foreign: None }
     }
 
     /// The error with a message that says what exactly is wrong. No secrets: it goes to the client.
@@ -45,9 +45,24 @@ pub struct Failure {
     pub inner: Option<Value>,
     /// Additional headers, such as `Retry-After`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Status and label of an error of another process that the catalogue does not know.
+    foreign: Option<(StatusCode, String)>,
 }
 
 impl Failure {
+    /// An error that another process of this backend made, passed on as it is. Where the catalogue has it, it is the
+    /// catalogue's; a status that is none of an error is taken for 533.
+    pub fn reported(status: u16, label: String, message: String) -> Self {
+        let known = all().find(|entry| entry.status == status && entry.label == label);
+        let unknown = &federation::UNKNOWN_FEDERATION_ERROR;
+        let status = if (400..=599).contains(&status) { status } else { unknown.status };
+        let foreign = || StatusCode::from_u16(status).ok().map(|status| (status, label));
+        match known {
+            Some(entry) => entry.because(message),
+            None => Self { foreign: foreign(), ..unknown.because(message) },
+        }
+    }
+
     /// With structured details.
     pub fn with_data(mut self, data: Value) -> Self {
         self.data = Some(data);
@@ -68,12 +83,18 @@ impl Failure {
 
     /// The status, which the catalogue's tests hold to be a valid one.
     pub fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.entry.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        let own = || StatusCode::from_u16(self.entry.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self.foreign.as_ref().map_or_else(own, |(status, _)| *status)
+    }
+
+    /// The label.
+    pub fn label(&self) -> &str {
+        self.foreign.as_ref().map_or(self.entry.label, |(_, label)| label)
     }
 
     /// The body.
     pub fn to_json(&self) -> Value {
-        let mut body = json!({"code": self.entry.status, "label": self.entry.label, "message": self.message});
+        let mut body = json!({"code": self.status().as_u16(), "label": self.label(), "message": self.message});
         if let Some(data) = &self.data {
             body["data"] = data.clone();
         }
@@ -134,6 +155,18 @@ mod tests {
                 "{entry:?}"
             );
             assert!(seen.insert((entry.status, entry.label, entry.message)), "twice: {entry:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_another_process_keeps_status_and_label() {
+        let known = Failure::reported(521, "federation-connection-refused".into(), "m".into());
+        assert_eq!(known.entry, &federation::FEDERATION_CONNECTION_REFUSED);
+        for (status, expected) in [(418, 418), (599, 599), (200, 533), (0, 533), (1000, 533)] {
+            let failure = Failure::reported(status, "new-label".into(), "m".into());
+            assert_eq!(failure.status(), expected);
+            assert_eq!(failure.to_json(), json!({"code": expected, "label": "new-label", "message": "m"}));
+            assert_eq!(failure.to_response().status(), expected);
         }
     }
 

@@ -89,7 +89,7 @@ impl Federation for FederationClient {
     ) -> Result<Bytes, FederationError> {
         let context = context.clone();
         let call =
-            RpcCall { target: remote.clone(), component, rpc: rpc.clone(), version: Some(version), body, context };
+            RpcCall { target: remote.clone(), component, rpc: rpc.clone(), version: Some(version.0.into()), body, context };
         let answered = self.ask(call).await;
         if let (Err(kind), Some(wire)) = (&answered, &self.wire)
             && kind.doubts_version()

@@ -166,7 +166,7 @@ pub fn call(target: &str) -> RpcCall {
         target: domain(target),
         component: federation_api::Component::Brig,
         rpc: "get-user-by-handle".parse().unwrap(),
-        version: Some(federation_api::ApiVersion(3)),
+        version: Some(3.into()),
         body: bytes::Bytes::from_static(b"\"bob\""),
         context: CallContext::new("request-1"),
     }
