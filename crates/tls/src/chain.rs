@@ -127,7 +127,7 @@ impl Purpose {
         }
     }
 
-    fn allowed_by(self, usages: Option<KeyUsages>) -> bool {
+    pub(crate) fn allowed_by(self, usages: Option<KeyUsages>) -> bool {
         usages.is_none_or(|usages| {
             usages.digital_signature || usages.key_agreement || (self == Self::ServerAuth && usages.key_encipherment)
         })
@@ -140,7 +140,7 @@ impl Purpose {
         }
     }
 
-    fn is_among(self, purposes: Option<Purposes>) -> bool {
+    pub(crate) fn is_among(self, purposes: Option<Purposes>) -> bool {
         purposes.is_none_or(|purposes| match self {
             Self::ClientAuth => purposes.client_auth,
             Self::ServerAuth => purposes.server_auth,

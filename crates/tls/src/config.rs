@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use rustls::{
-    CipherSuite, ClientConfig, ServerConfig,
+    CipherSuite, ClientConfig, RootCertStore, ServerConfig,
     client::Resumption,
     crypto::{CryptoProvider, aws_lc_rs},
     server::NoServerSessionStorage,
@@ -46,6 +46,23 @@ pub fn acceptor(identity: &Identity) -> Result<Arc<ServerConfig>, TlsError> {
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+/// What a public or private web server is called with: TLS 1.2 and 1.3, HTTP/1.1, no certificate of our own, and the
+/// rules of browsers for its certificate.
+///
+/// # Errors
+/// [`TlsError::Configuration`] when the library refuses the settings.
+pub fn web_connector(roots: &Roots) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut store = RootCertStore::empty();
+    store.extend(roots.anchors().iter().cloned());
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(provider()))
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(|error| TlsError::Configuration(error.to_string()))?
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 

@@ -95,6 +95,9 @@ pub enum Problem {
     /// It has no private key in an encoding we read.
     #[error("there is no private key in it (PKCS#8, PKCS#1 or SEC1, not encrypted)")]
     NoPrivateKey,
+    /// It has no request for a certificate.
+    #[error("there is no request for a certificate in it (\"BEGIN CERTIFICATE REQUEST\")")]
+    NoRequest,
     /// Neither a file nor the system gave a CA.
     #[error("no CA certificate is configured, so that no other backend could be trusted")]
     NothingTrusted,

@@ -2,6 +2,8 @@
 //!
 //! Keys come from the provider's own random generator; dates are given by the caller.
 
+mod request;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -14,6 +16,7 @@ use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, pem::PemObject};
 use types::Timestamp;
 use zeroize::Zeroizing;
 
+pub use self::request::{PrivateKey, SigningRequest};
 use crate::{Identity, Role, TlsError, pem};
 
 /// Why a certificate could not be made.
@@ -22,12 +25,18 @@ pub enum IssueError {
     /// The CA's own certificate or key cannot be read.
     #[error("the certificate authority cannot be used: {0}")]
     Authority(String),
+    /// A private key cannot be used.
+    #[error("the private key cannot be used: {0}")]
+    Key(String),
     /// A name has characters that a certificate cannot hold.
     #[error("{0:?} cannot be a name in a certificate")]
     Name(String),
     /// The library refuses.
     #[error("cannot make a certificate: {0}")]
     Refused(String),
+    /// A request for a certificate cannot be read, is not signed by its key, or is for a key that nobody takes.
+    #[error("the request cannot be used: {0}")]
+    Request(String),
 }
 
 /// The first and last moment of a certificate, in whole seconds. Both lie between 1970 and 9999; others are moved.
@@ -250,7 +259,7 @@ impl Issued {
 
     /// The chain as PEM.
     pub fn chain_pem(&self) -> String {
-        self.chain.iter().map(certificate_pem).collect()
+        self.chain.iter().map(|der| certificate_pem(der)).collect()
     }
 
     /// The private key as PKCS#8. Secret.
@@ -304,13 +313,17 @@ fn leaf_params(request: &LeafRequest) -> Result<CertificateParams, IssueError> {
         params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
     }
     params.use_authority_key_identifier_extension = true;
-    params.extended_key_usages = match request.usage {
+    params.extended_key_usages = extended(request.usage);
+    Ok(params)
+}
+
+fn extended(usage: Usage) -> Vec<ExtendedKeyUsagePurpose> {
+    match usage {
         Usage::Both => vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
         Usage::Client => vec![ExtendedKeyUsagePurpose::ClientAuth],
         Usage::Server => vec![ExtendedKeyUsagePurpose::ServerAuth],
         Usage::Unrestricted => Vec::new(),
-    };
-    Ok(params)
+    }
 }
 
 fn params(common_name: Option<&str>, validity: Validity) -> Result<CertificateParams, IssueError> {
@@ -339,14 +352,21 @@ fn refused(error: rcgen::Error) -> IssueError {
     IssueError::Refused(error.to_string())
 }
 
+/// A certificate as PEM.
+pub fn certificate_pem(der: &[u8]) -> String {
+    armoured("CERTIFICATE", der)
+}
+
 /// RFC 7468: 64 characters a line.
-fn certificate_pem(der: &CertificateDer<'_>) -> String {
+fn armoured(label: &str, der: &[u8]) -> String {
     let body = STANDARD.encode(der);
-    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
+    let mut text = format!("-----BEGIN {label}-----\n");
     for line in body.as_bytes().chunks(64) {
         text.push_str(&String::from_utf8_lossy(line));
         text.push('\n');
     }
-    text.push_str("-----END CERTIFICATE-----\n");
+    text.push_str("-----END ");
+    text.push_str(label);
+    text.push_str("-----\n");
     text
 }

@@ -1,7 +1,7 @@
 //! PEM files: certificates and private keys.
 
 use rustls_pki_types::{
-    CertificateDer, PrivateKeyDer,
+    CertificateDer, CertificateSigningRequestDer, PrivateKeyDer,
     pem::{Error as PemError, PemObject},
 };
 
@@ -23,7 +23,10 @@ pub(crate) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// The same, each certificate read as well.
-pub(crate) fn parsed_certificates(text: &[u8]) -> Result<Vec<(CertificateDer<'static>, Certificate)>, Problem> {
+///
+/// # Errors
+/// [`Problem`]: which certificate cannot be read, or that there is none.
+pub fn parsed_certificates(text: &[u8]) -> Result<Vec<(CertificateDer<'static>, Certificate)>, Problem> {
     let parse = |(index, der): (usize, CertificateDer<'static>)| {
         let why = |error: crate::CertificateError| Problem::BadCertificate { index: index + 1, why: error.to_string() };
         Certificate::parse(&der).map_err(why).map(|facts| (der, facts))
@@ -36,6 +39,15 @@ pub(crate) fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, Problem
     match PrivateKeyDer::from_pem_slice(text) {
         Ok(key) => Ok(key),
         Err(PemError::NoItemsFound) => Err(Problem::NoPrivateKey),
+        Err(error) => Err(bad_pem(error)),
+    }
+}
+
+/// The first request for a certificate of a PEM text.
+pub(crate) fn signing_request(text: &[u8]) -> Result<CertificateSigningRequestDer<'static>, Problem> {
+    match CertificateSigningRequestDer::from_pem_slice(text) {
+        Ok(request) => Ok(request),
+        Err(PemError::NoItemsFound) => Err(Problem::NoRequest),
         Err(error) => Err(bad_pem(error)),
     }
 }

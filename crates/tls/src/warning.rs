@@ -4,7 +4,7 @@ use std::fmt;
 
 use types::{Domain, Timestamp};
 
-use crate::{Contexts, Role, printable::list};
+use crate::{Certificate, Contexts, Role, printable::list};
 
 /// Something about the own certificates that other backends will stumble over. Federation starts all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,25 +75,7 @@ impl Contexts {
         let shared = self.client.chain().first() == self.server.chain().first();
         let mut warnings = Vec::new();
         for (role, identity) in [(Role::Client, &self.client), (Role::Server, &self.server)] {
-            let leaf = identity.leaf();
-            let named = match role {
-                Role::Client => leaf.presents(infra.as_str()),
-                Role::Server => crate::names::presents(&leaf.dns_names, None, infra.as_str()),
-            };
-            if !named {
-                warnings.push(Warning::OtherName { role, infra: infra.clone(), names: leaf.names() });
-            }
-            if let Some(purposes) = leaf.purposes {
-                let lacks = match role {
-                    Role::Client if !purposes.client_auth => Some("clientAuth"),
-                    Role::Server if !purposes.server_auth => Some("serverAuth"),
-                    _ => None,
-                };
-                warnings.extend(lacks.map(|lacks| Warning::Purpose { role, lacks }));
-            }
-            if now < leaf.not_before || now > leaf.not_after {
-                warnings.push(Warning::NotValidNow { role, from: leaf.not_before, to: leaf.not_after });
-            }
+            warnings.extend(Warning::of_leaf(role, identity.leaf(), infra, now));
         }
         if shared {
             // One certificate, one line about its name and one about its dates.
@@ -105,6 +87,30 @@ impl Contexts {
 }
 
 impl Warning {
+    /// What other backends will stumble over in one certificate that is used in one role.
+    pub fn of_leaf(role: Role, leaf: &Certificate, infra: &Domain, now: Timestamp) -> Vec<Self> {
+        let mut warnings = Vec::new();
+        let named = match role {
+            Role::Client => leaf.presents(infra.as_str()),
+            Role::Server => crate::names::presents(&leaf.dns_names, None, infra.as_str()),
+        };
+        if !named {
+            warnings.push(Self::OtherName { role, infra: infra.clone(), names: leaf.names() });
+        }
+        if let Some(purposes) = leaf.purposes {
+            let lacks = match role {
+                Role::Client if !purposes.client_auth => Some("clientAuth"),
+                Role::Server if !purposes.server_auth => Some("serverAuth"),
+                _ => None,
+            };
+            warnings.extend(lacks.map(|lacks| Self::Purpose { role, lacks }));
+        }
+        if now < leaf.not_before || now > leaf.not_after {
+            warnings.push(Self::NotValidNow { role, from: leaf.not_before, to: leaf.not_after });
+        }
+        warnings
+    }
+
     fn role(&self) -> Role {
         match self {
             Self::NotValidNow { role, .. } | Self::OtherName { role, .. } | Self::Purpose { role, .. } => *role,
