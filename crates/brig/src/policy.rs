@@ -35,11 +35,27 @@ pub struct RemoteRow {
 pub struct PolicyStore {
     store: Store,
     own_domain: Domain,
-    strategy: FederationStrategy,
-    file: Remotes,
+    file: RwLock<Arc<FromFile>>,
     /// Held while the list is changed or read again, so that an older list never replaces a newer one.
     changing: Mutex<()>,
     current: RwLock<Arc<FederationPolicy>>,
+}
+
+/// What the configuration file says of the policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct FromFile {
+    strategy: FederationStrategy,
+    remotes: Remotes,
+}
+
+impl FromFile {
+    fn of(settings: &BrigSettings) -> Self {
+        let remotes = settings.federation_domain_configs.iter();
+        Self {
+            strategy: settings.federation_strategy,
+            remotes: remotes.map(|config| (config.domain.clone(), config.clone())).collect(),
+        }
+    }
 }
 
 /// Why the list of remotes was not changed.
@@ -59,12 +75,10 @@ impl PolicyStore {
     /// # Errors
     /// The store cannot be read.
     pub async fn load(store: Store, settings: &BrigSettings) -> Result<Arc<Self>, Trouble> {
-        let file = settings.federation_domain_configs.iter().map(|config| (config.domain.clone(), config.clone()));
         let policy = Self {
             store,
             own_domain: settings.federation_domain.clone(),
-            strategy: settings.federation_strategy,
-            file: file.collect(),
+            file: RwLock::new(Arc::new(FromFile::of(settings))),
             changing: Mutex::default(),
             current: RwLock::default(),
         };
@@ -81,6 +95,21 @@ impl PolicyStore {
         self.reload().await
     }
 
+    /// Takes what the configuration file says now, which counts at once.
+    ///
+    /// # Errors
+    /// The store cannot be read; the policy stays as it is.
+    pub async fn replace_file(&self, settings: &BrigSettings) -> Result<(), Trouble> {
+        let _held = self.changing.lock().await;
+        let before = self.file();
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(FromFile::of(settings));
+        let reloaded = self.reload().await;
+        if reloaded.is_err() {
+            *self.file.write().unwrap_or_else(PoisonError::into_inner) = before;
+        }
+        reloaded
+    }
+
     /// The teams that may deal with a remote, none if it is unknown or not restricted.
     pub fn teams(&self, domain: &Domain) -> Vec<TeamId> {
         match self.policy().remotes.get(domain).map(|config| config.restriction.clone()) {
@@ -92,7 +121,7 @@ impl PolicyStore {
     /// Adds a remote; one that is there already gets the new settings.
     pub(crate) async fn add(self: &Arc<Self>, new: FederationDomainConfig) -> Result<(), PolicyError> {
         self.change(move |policy, stored, commit| {
-            let changes = remotes::add(&policy.own_domain, &policy.file, stored, &new)?;
+            let changes = remotes::add(&policy.own_domain, &policy.file().remotes, stored, &new)?;
             if changes {
                 put(commit, stored.get(&new.domain), &new);
             }
@@ -104,7 +133,7 @@ impl PolicyStore {
     /// Changes a remote.
     pub(crate) async fn update(self: &Arc<Self>, path: Domain, new: FederationDomainConfig) -> Result<(), PolicyError> {
         self.change(move |policy, stored, commit| {
-            remotes::update(&policy.file, stored, &path, &new)?;
+            remotes::update(&policy.file().remotes, stored, &path, &new)?;
             put(commit, stored.get(&path), &new);
             Ok(true)
         })
@@ -114,7 +143,7 @@ impl PolicyStore {
     /// Takes a remote off the list.
     pub(crate) async fn remove(self: &Arc<Self>, domain: Domain) -> Result<(), PolicyError> {
         self.change(move |policy, stored, commit| {
-            let there = remotes::remove(&policy.file, stored, &domain)?;
+            let there = remotes::remove(&policy.file().remotes, stored, &domain)?;
             if there {
                 commit.delete(&REMOTE, &domain);
                 for team in stored.get(&domain).map(teams_of).unwrap_or_default() {
@@ -129,7 +158,7 @@ impl PolicyStore {
     /// Lets a team deal with a remote.
     pub(crate) async fn add_team(self: &Arc<Self>, domain: Domain, team: TeamId) -> Result<(), PolicyError> {
         self.change(move |policy, stored, commit| {
-            remotes::add_team(&policy.file, stored, &domain, team)?;
+            remotes::add_team(&policy.file().remotes, stored, &domain, team)?;
             commit.put(&REMOTE_TEAM, &(domain.clone(), team), &());
             Ok(true)
         })
@@ -170,9 +199,14 @@ impl PolicyStore {
         .await
     }
 
+    fn file(&self) -> Arc<FromFile> {
+        Arc::clone(&self.file.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     async fn reload(&self) -> Result<(), Trouble> {
         let stored = read(&self.store.peek(REMOTES.of(&()))).await?;
-        let policy = FederationPolicy { strategy: self.strategy, remotes: remotes::union(&self.file, stored) };
+        let file = self.file();
+        let policy = FederationPolicy { strategy: file.strategy, remotes: remotes::union(&file.remotes, stored) };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
         Ok(())
     }

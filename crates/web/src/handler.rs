@@ -5,6 +5,7 @@ use std::{future::Future, net::IpAddr, pin::Pin};
 use axum::{body::Body, extract::RawPathParams};
 use http::{HeaderMap, Response, StatusCode, header};
 use public_api::{Access, Answer, Endpoint, Failure, PathParts, QueryPairs, QueryParts, RequestBody, Version, access};
+use types::TraceContext;
 
 use crate::{body, memory::Share, request_id, respond};
 
@@ -31,6 +32,8 @@ pub struct Meta {
     pub request_id: String,
     /// Where the caller is, if exactly one address is known.
     pub client_ip: Option<IpAddr>,
+    /// Where in its trace the request is, for calls to other backends.
+    pub trace: Option<TraceContext>,
 }
 
 /// An async function `(state, request) -> Result<answer, failure>`.
@@ -114,7 +117,11 @@ async fn parse<E: Endpoint>(
         false => public_api::Payload::default(),
     };
     let body = E::Body::read(payload).await.map_err(fail)?;
-    let meta = Meta { request_id: request_id::of(&parts.headers), client_ip: access::client_ip(&parts.headers) };
+    let meta = Meta {
+        request_id: request_id::of(&parts.headers),
+        client_ip: access::client_ip(&parts.headers),
+        trace: parts.extensions.get().cloned(),
+    };
     Ok(Request { path, query, body, principal, version, meta })
 }
 

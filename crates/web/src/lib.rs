@@ -17,6 +17,7 @@ pub mod coverage;
 mod handler;
 pub mod limits;
 mod memory;
+pub mod metrics;
 mod openapi;
 mod panics;
 mod process;

@@ -1,4 +1,4 @@
-//! Request ids: accepted or made, passed on, and returned.
+//! Request ids: accepted or made, passed on, and returned. The thread of W3C trace context is taken up with them.
 
 use std::sync::Arc;
 
@@ -8,14 +8,15 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
-use types::Rng;
+use types::{Rng, TraceContext};
 
 use crate::limits;
 
 /// The header that carries the id in both directions.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-/// Gives every request an id and writes it into the answer.
+/// Gives every request an id and writes it into the answer; and a [`TraceContext`] among its extensions, in the trace that
+/// the caller names or in a new one.
 #[derive(Clone)]
 pub struct RequestIds(Arc<dyn Rng>);
 
@@ -37,9 +38,17 @@ async fn assign(State(ids): State<RequestIds>, mut request: Request, next: Next)
         None => HeaderValue::try_from(ids.0.uuid().to_string()).expect("a UUID is a header value"),
     };
     request.headers_mut().insert(REQUEST_ID, id.clone());
+    if request.extensions().get::<TraceContext>().is_none() {
+        let trace = trace_of(request.headers(), ids.0.as_ref());
+        request.extensions_mut().insert(trace);
+    }
     let mut response = next.run(request).await;
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+fn trace_of(headers: &HeaderMap, rng: &dyn Rng) -> TraceContext {
+    TraceContext::received(|name| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()), rng)
 }
 
 /// The id that the client chose, if it is one that can stand in a log line.

@@ -11,14 +11,15 @@ use axum::{
 };
 use http::{StatusCode, request::Parts};
 use public_api::{Component, Endpoint, EndpointInfo, Version};
-use tracing::Instrument;
-use types::Rng;
+use tracing::{Instrument, field::Empty};
+use types::{Rng, TraceContext};
 
 use crate::{
     RequestIds,
     caller::Caller,
     handler::{Bound, Handler, Run},
     memory::Memory,
+    metrics::{Handled, label},
     panics, request_id, respond, server_error,
 };
 
@@ -42,7 +43,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     #[must_use]
     pub fn serve<E: Endpoint, H: Handler<S, E>>(mut self, handler: H) -> Self {
         let run = Bound { state: self.state.clone(), handler, endpoint: PhantomData::<fn() -> E> };
-        self.served.add(Route { info: E::INFO, run: Arc::new(run) });
+        self.served.add(Route { info: E::INFO, label: label(E::INFO.path), run: Arc::new(run) });
         self
     }
 
@@ -91,6 +92,8 @@ pub struct Served {
 #[derive(Clone)]
 struct Route {
     info: EndpointInfo,
+    /// Its name in metrics and traces.
+    label: Arc<str>,
     run: Arc<dyn Run>,
 }
 
@@ -197,8 +200,7 @@ async fn dispatch(site: &Site, params: RawPathParams, request: axum::extract::Re
     let Some(route) = site.routes.iter().find(|route| route.info.versions.contains(version)) else {
         return respond::empty(StatusCode::NOT_FOUND);
     };
-    let id = request_id::of(request.headers());
-    let span = tracing::info_span!("request", request = %id, endpoint = route.info.id, version = version.0);
+    let span = span(route, version, &request);
     let answer = async {
         let (mut parts, body) = request.into_parts();
         match site.gate.admit(&route.info, &mut parts) {
@@ -210,5 +212,26 @@ async fn dispatch(site: &Site, params: RawPathParams, request: axum::extract::Re
             Err(answer) => *answer,
         }
     };
-    panics::caught(route.info.id, answer).instrument(span).await
+    let mut response = panics::caught(route.info.id, answer).instrument(span.clone()).await;
+    span.record("otel.status", response.status().as_u16());
+    response.extensions_mut().insert(Handled(Arc::clone(&route.label)));
+    response
+}
+
+/// What log lines and traces say about a request. It is of the highest level: lines of every level belong to a request.
+fn span(route: &Route, version: Version, request: &axum::extract::Request) -> tracing::Span {
+    let trace = request.extensions().get::<TraceContext>();
+    tracing::error_span!(
+        "request",
+        request = request_id::of(request.headers()),
+        endpoint = route.info.id,
+        version = version.0,
+        otel.kind = "server",
+        otel.trace = trace.map(|trace| tracing::field::display(trace.trace)),
+        otel.span = trace.map(|trace| tracing::field::display(trace.span)),
+        otel.parent = trace.and_then(|trace| trace.parent).map(tracing::field::display),
+        otel.method = %request.method(),
+        otel.route = &*route.label,
+        otel.status = Empty,
+    )
 }

@@ -1,6 +1,6 @@
 //! Calls from other backends, behind the federator (`federation.md` §1.1 hop D, §5.4).
 
-use std::{collections::BTreeMap, future::Future, marker::PhantomData, net::IpAddr};
+use std::{collections::BTreeMap, future::Future, marker::PhantomData, net::IpAddr, sync::Arc};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -8,9 +8,9 @@ use federation_api::{ApiVersion, Component, Rpc, RpcInfo, SUPPORTED};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use public_api::{Failure, Rejection, error::common, parse_json};
 use tracing::Instrument;
-use types::Domain;
+use types::{Domain, TraceContext};
 
-use crate::{handler::Answering, panics, request_id, respond};
+use crate::{handler::Answering, metrics::Handled, panics, request_id, respond};
 
 /// The backend that calls, as the federator found it in the certificate.
 const ORIGIN_DOMAIN: HeaderName = HeaderName::from_static("wire-origin-domain");
@@ -29,6 +29,8 @@ pub struct RpcRequest<R: Rpc> {
     pub request_id: String,
     /// The address that the caller's client had, as the caller says.
     pub origin_ip: Option<IpAddr>,
+    /// Where in its trace the call is, for calls to other backends.
+    pub trace: Option<TraceContext>,
     /// What is asked.
     pub body: R::Request,
 }
@@ -64,6 +66,8 @@ pub struct RpcRoutes<S> {
 /// An RPC in one of its shapes.
 struct Route<S> {
     info: RpcInfo,
+    /// Its name in metrics.
+    label: Arc<str>,
     run: Box<dyn Run<S>>,
 }
 
@@ -86,7 +90,7 @@ impl<S: Clone + Send + Sync + 'static> RpcRoutes<S> {
         let twice = |version| R::VERSIONS.contains(version) && taken(version);
         assert!(!SUPPORTED.into_iter().any(twice), "{} is answered twice", R::NAME);
         let run = Bound { handler, rpc: PhantomData::<fn() -> R> };
-        routes.push(Route { info: R::INFO, run: Box::new(run) });
+        routes.push(Route { info: R::INFO, label: format!("/federation/{}", R::NAME).into(), run: Box::new(run) });
         self
     }
 
@@ -103,15 +107,20 @@ impl<S: Clone + Send + Sync + 'static> RpcRoutes<S> {
         if request.method() != Method::POST {
             return respond::empty(StatusCode::METHOD_NOT_ALLOWED);
         }
-        let call = match Call::of(request.headers()) {
+        let mut call = match Call::of(request.headers()) {
             Ok(call) => call,
             Err(rejection) => return respond::rejection(&rejection),
         };
+        call.trace = request.extensions().get().cloned();
         let version = call.version;
         let route = version.and_then(|version| routes.iter().find(|route| route.info.versions.contains(version)));
-        let Some(Route { info, run }) = route else { return respond::empty(StatusCode::NOT_FOUND) };
-        let span = tracing::info_span!("rpc", request = %call.request_id, rpc = info.name, origin = %call.origin);
-        panics::caught(info.name, run.run(state.clone(), call, request.into_body())).instrument(span).await
+        let Some(Route { info, label, run }) = route else { return respond::empty(StatusCode::NOT_FOUND) };
+        let span = span(info, &call);
+        let answer = panics::caught(info.name, run.run(state.clone(), call, request.into_body()));
+        let mut answer = answer.instrument(span.clone()).await;
+        span.record("otel.status", answer.status().as_u16());
+        answer.extensions_mut().insert(Handled(Arc::clone(label)));
+        answer
     }
 
     fn no_endpoint(&self) -> Response<Body> {
@@ -122,12 +131,29 @@ impl<S: Clone + Send + Sync + 'static> RpcRoutes<S> {
     }
 }
 
+/// What log lines and traces say about a call, at every level.
+fn span(info: &RpcInfo, call: &Call) -> tracing::Span {
+    let trace = call.trace.as_ref();
+    tracing::error_span!(
+        "rpc",
+        request = call.request_id,
+        rpc = info.name,
+        origin = %call.origin,
+        otel.kind = "internal",
+        otel.trace = trace.map(|trace| tracing::field::display(trace.trace)),
+        otel.span = trace.map(|trace| tracing::field::display(trace.span)),
+        otel.parent = trace.and_then(|trace| trace.parent).map(tracing::field::display),
+        otel.status = tracing::field::Empty,
+    )
+}
+
 struct Call {
     origin: Domain,
     /// `None` for one that we do not speak.
     version: Option<ApiVersion>,
     request_id: String,
     origin_ip: Option<IpAddr>,
+    trace: Option<TraceContext>,
 }
 
 impl Call {
@@ -138,6 +164,7 @@ impl Call {
             version: version(text(headers, &API_VERSION)),
             request_id: request_id::of(headers),
             origin_ip: text(headers, &ORIGIN_IP).and_then(|text| text.parse().ok()),
+            trace: None,
         })
     }
 }
@@ -175,13 +202,13 @@ where
     fn run(&self, state: S, call: Call, body: Bytes) -> Answering {
         let handler = self.handler.clone();
         Box::pin(async move {
-            let Call { origin, version, request_id, origin_ip } = call;
+            let Call { origin, version, request_id, origin_ip, trace } = call;
             let body = match parse_json(&body) {
                 Ok(body) => body,
                 Err(failure) => return respond::failure(&failure),
             };
             let version = version.unwrap_or(ApiVersion(0));
-            let request = RpcRequest { origin, version, request_id, origin_ip, body };
+            let request = RpcRequest { origin, version, request_id, origin_ip, trace, body };
             match handler.call(state, request).await {
                 Ok(answer) => json(&answer),
                 Err(failure) => respond::failure(&failure),

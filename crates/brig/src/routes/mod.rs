@@ -11,7 +11,7 @@ use crate::Brig;
 
 /// What accompanies a request when it crosses to another backend.
 fn context(meta: &web::Meta) -> services::CallContext {
-    services::CallContext { request_id: meta.request_id.clone(), client_ip: meta.client_ip }
+    services::CallContext { request_id: meta.request_id.clone(), client_ip: meta.client_ip, trace: meta.trace.clone() }
 }
 
 /// The endpoints for clients and for the internal listener.

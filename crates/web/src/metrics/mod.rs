@@ -1,0 +1,8 @@
+//! What every process counts, whatever it serves: how long requests take, and what the process uses.
+
+mod durations;
+mod resources;
+
+pub use durations::{Durations, UNKNOWN_HANDLER};
+pub(crate) use durations::{Handled, label};
+pub use resources::Resources;
