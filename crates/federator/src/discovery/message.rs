@@ -3,9 +3,47 @@
 use std::time::Duration;
 
 use hickory_proto::{
-    op::{Message, Query},
+    op::{Message, Query, ResponseCode},
     rr::{Name, RData, Record, RecordType},
 };
+use types::Domain;
+
+use super::{ResolverError, SrvAnswer, Target, srv::service_name};
+
+impl SrvAnswer {
+    /// What one DNS message (RFC 1035 §4) says to the question for a domain's service, whoever sent it.
+    ///
+    /// # Errors
+    /// [`ResolverError::Absent`] if there is no such record; [`ResolverError::Failed`] if it is no message, tells of an
+    /// error, or leaves the end of a chain of aliases to be asked for.
+    pub fn from_message(message: &[u8], domain: &Domain) -> Result<Self, ResolverError> {
+        let failed = |text: String| Err(ResolverError::Failed(text));
+        let message = Message::from_vec(message).map_err(|error| ResolverError::Failed(error.to_string()))?;
+        let code = message.metadata.response_code;
+        if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
+            return failed(code.to_string());
+        }
+        // A name that is too long with the service before it cannot have a record.
+        let name = Name::from_ascii(service_name(domain)).map_err(|_| ResolverError::Absent { ttl: None })?;
+        match read(&message, &name, RecordType::SRV) {
+            Reading::Absent { ttl } => Err(ResolverError::Absent { ttl }),
+            Reading::Alias { name, .. } => failed(format!("the message ends at the alias {name}")),
+            Reading::Circle => failed("the aliases lead in a circle".to_owned()),
+            Reading::Records { data, ttl } => Ok(Self { targets: targets(&data), ttl }),
+        }
+    }
+}
+
+/// The targets that SRV records name, as they stand there.
+pub(super) fn targets(data: &[RData]) -> Vec<Target> {
+    let targets = data.iter().filter_map(|data| match data {
+        RData::SRV(srv) => {
+            Some(Target { host: srv.target.to_ascii(), port: srv.port, priority: srv.priority, weight: srv.weight })
+        }
+        _ => None,
+    });
+    targets.collect()
+}
 
 /// What a message says about a question.
 #[derive(Clone, Debug, PartialEq)]

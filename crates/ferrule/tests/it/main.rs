@@ -7,11 +7,13 @@
 //! - `FERRULE_TEST_LONG=1` runs longer variants of some.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod bind;
 mod certificates;
 mod command_line;
 mod dev;
 mod discovery;
 mod faults;
+mod foreign_peers;
 mod internal;
 mod inward;
 mod limits;

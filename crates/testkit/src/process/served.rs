@@ -45,6 +45,20 @@ impl Folder {
     /// # Errors
     /// The program fails, or a file cannot be written.
     pub fn init(program: &Path, world: &World, domain: &str, limits: &str) -> Result<Self> {
+        Self::init_with_dns(program, world, world.dns().address(), domain, limits)
+    }
+
+    /// The same with another name server.
+    ///
+    /// # Errors
+    /// The program fails, or a file cannot be written.
+    pub fn init_with_dns(
+        program: &Path,
+        world: &World,
+        dns: SocketAddr,
+        domain: &str,
+        limits: &str,
+    ) -> Result<Self> {
         let this = Self::init_only(program, domain)?;
         let identity = world.certificates().issue(Specimen::Good, this.infra.as_str())?;
         fs::write(this.path("federation.pem"), identity.chain)?;
@@ -58,13 +72,12 @@ listen = "127.0.0.1:0"
 certificate = "federation.pem"
 key = "federation-key.pem"
 ca = ["federation-ca.pem"]
-dns = "{}"
+dns = "{dns}"
 strategy = "allowDynamic"
 [federation.limits]
 {limits}
 "#,
             this.infra,
-            world.dns().address(),
         ))?;
         Ok(this)
     }
@@ -174,7 +187,7 @@ format = "json"
 }
 
 /// The fields of the line, if it is the one that says that everything listens.
-fn ready_line(line: &str) -> Option<Value> {
+pub(super) fn ready_line(line: &str) -> Option<Value> {
     let line: Value = serde_json::from_str(line).ok()?;
     let fields = line.get("fields").unwrap_or(&line);
     (fields["message"] == "ready").then(|| fields.clone())
