@@ -1,7 +1,7 @@
 //! Whether a certificate can be used, looked at as it was issued.
 
 use tls::{Certificate, Renewal, renewal_due, roles};
-use types::Timestamp;
+use types::{Domain, Timestamp};
 
 /// What cannot be used about a certificate, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,16 +26,15 @@ pub enum Refusal {
     )]
     NotShared {
         /// The infrastructure domain.
-        infra: String,
+        infra: Domain,
     },
 }
 
-/// Whether a leaf has what it was ordered for. `names` begin with the infrastructure domain; `shared` says that the same
-/// certificate is shown in both directions.
+/// Whether a leaf has these names and can be used: in both directions where it is `shared`, else to be shown to callers.
 ///
 /// # Errors
 /// [`Refusal`]
-pub fn judge(leaf: &Certificate, names: &[String], shared: bool) -> Result<(), Refusal> {
+pub fn judge(leaf: &Certificate, names: &[String], shared: bool, infra: &Domain) -> Result<(), Refusal> {
     if let Some(name) = missing(leaf, names) {
         return Err(Refusal::LacksName(name.clone()));
     }
@@ -44,7 +43,7 @@ pub fn judge(leaf: &Certificate, names: &[String], shared: bool) -> Result<(), R
         return Err(Refusal::NoServerAuth);
     }
     if shared && !found.client {
-        return Err(Refusal::NotShared { infra: names.first().cloned().unwrap_or_default() });
+        return Err(Refusal::NotShared { infra: infra.clone() });
     }
     Ok(())
 }
@@ -96,7 +95,8 @@ mod tests {
 
     #[test]
     fn what_was_issued_decides() {
-        let not_shared = Err(Refusal::NotShared { infra: "f.a.example".into() });
+        let infra: Domain = "f.a.example".parse().unwrap();
+        let not_shared = Err(Refusal::NotShared { infra: infra.clone() });
         let lacks = Err(Refusal::LacksName("app.a.example".into()));
         for (issued, usage, ordered, shared, expected) in [
             (&["f.a.example"][..], Usage::Both, &["f.a.example"][..], true, Ok(())),
@@ -107,14 +107,15 @@ mod tests {
             (&["f.a.example"], Usage::Both, &["f.a.example", "app.a.example"], true, lacks),
             (&["*.a.example"], Usage::Both, &["f.a.example", "app.a.example"], true, Ok(())),
         ] {
-            let found = judge(&leaf(issued, usage), &names(ordered), shared);
+            let found = judge(&leaf(issued, usage), &names(ordered), shared, &infra);
             assert_eq!(found, expected, "{issued:?} {usage:?} for {ordered:?}, shared: {shared}");
         }
     }
 
     #[test]
     fn an_operator_is_told_what_to_do() {
-        let refused = judge(&leaf(&["f.a.example"], Usage::Server), &names(&["f.a.example"]), true).unwrap_err();
+        let refused =
+            judge(&leaf(&["x.example"], Usage::Server), &[], true, &"f.a.example".parse().unwrap()).unwrap_err();
         let told = refused.to_string();
         for words in ["clientAuth", "useSharedFederatorSecret", "--infra f.a.example", "federation.client_certificate"]
         {

@@ -75,7 +75,7 @@ impl Keeper {
     /// starting again costs the ACME server nothing. [`AcmeError::File`] where it cannot be kept.
     pub async fn ensure(&self) -> Result<(), AcmeError> {
         let settings = &self.parts.settings;
-        let leaf = match self.kept()? {
+        let leaf = match kept(settings)? {
             Some(leaf) => leaf,
             None => {
                 tracing::info!(
@@ -86,15 +86,7 @@ impl Keeper {
                 self.first().await?
             }
         };
-        self.metrics.in_use_until(leaf.not_after);
-        // A name that is not in it yet comes with the renewal, which is due at once then.
-        let names = settings.all_names();
-        let here: Vec<String> = names.into_iter().filter(|name| leaf.presents(name)).collect();
-        let known = if here.is_empty() { vec![settings.infra.to_string()] } else { here };
-        match judge::judge(&leaf, &known, settings.shared) {
-            Err(judge::Refusal::LacksName(_)) | Ok(()) => Ok(()),
-            Err(refusal) => Err(refusal.into()),
-        }
+        usable(settings, &leaf)
     }
 
     /// Renews the certificate before the last third of its time, again and again. What cannot be used never replaces what
@@ -105,7 +97,7 @@ impl Keeper {
         let mut failures = 0;
         let mut lead = None;
         loop {
-            let leaf = self.kept().unwrap_or_else(|error| {
+            let leaf = kept(settings).unwrap_or_else(|error| {
                 tracing::error!("{error}");
                 None
             });
@@ -121,7 +113,6 @@ impl Keeper {
                 Ok(leaf) => {
                     failures = 0;
                     lead = None;
-                    self.metrics.in_use_until(leaf.not_after);
                     tracing::info!(until = %leaf.not_after, "the certificate was renewed");
                 }
                 Err(error) => {
@@ -166,7 +157,7 @@ impl Keeper {
     async fn successor(&self) -> Result<Certificate, AcmeError> {
         let settings = &self.parts.settings;
         let (obtained, leaf) = self.obtain().await?;
-        judge::judge(&leaf, &settings.all_names(), settings.shared)?;
+        judge::judge(&leaf, &settings.all_names(), settings.shared, &settings.infra)?;
         self.keep(&obtained)?;
         Ok(leaf)
     }
@@ -195,24 +186,37 @@ impl Keeper {
         Ok(())
     }
 
-    /// The leaf that is kept, if one is.
-    fn kept(&self) -> Result<Option<Certificate>, AcmeError> {
-        let path = self.parts.settings.certificate();
-        let text = match fs::read(&path) {
-            Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(AcmeError::File { file: path, what: "read", source }),
-        };
-        let at = path.display().to_string();
-        let identity = Identity::from_pem(Role::Server, (&at, &text), (&at, &text))?;
-        Ok(Some(identity.leaf().clone()))
-    }
-
     fn count(&self, error: &AcmeError, failures: &mut u32) -> Outcome {
         self.metrics.failed();
         *failures = failures.saturating_add(1);
         if matches!(error, AcmeError::Refused(_)) { Outcome::Refused } else { Outcome::Failed(*failures) }
     }
+}
+
+/// Whether the certificate that is kept, if one is, can be used as it is configured.
+///
+/// # Errors
+/// [`AcmeError::Refused`], or that it cannot be read.
+pub fn check_kept(settings: &Settings) -> Result<(), AcmeError> {
+    kept(settings)?.map_or(Ok(()), |leaf| usable(settings, &leaf))
+}
+
+/// Whether a node can start with a certificate. A name that it lacks comes with its renewal, which is due at once then.
+fn usable(settings: &Settings, leaf: &Certificate) -> Result<(), AcmeError> {
+    Ok(judge::judge(leaf, &[], settings.shared, &settings.infra)?)
+}
+
+/// The leaf that is kept, if one is.
+fn kept(settings: &Settings) -> Result<Option<Certificate>, AcmeError> {
+    let path = settings.certificate();
+    let text = match fs::read(&path) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(AcmeError::File { file: path, what: "read", source }),
+    };
+    let at = path.display().to_string();
+    let identity = Identity::from_pem(Role::Server, (&at, &text), (&at, &text))?;
+    Ok(Some(identity.leaf().clone()))
 }
 
 /// So that a clock that does not move cannot make it spin.

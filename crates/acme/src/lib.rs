@@ -22,7 +22,7 @@ mod schedule;
 
 pub use challenges::Challenges;
 pub use error::AcmeError;
-pub use keeper::{Keeper, Parts};
+pub use keeper::{Keeper, Parts, check_kept};
 
 use std::path::PathBuf;
 
