@@ -7,24 +7,29 @@ use serde_json::Value;
 use tls::files::{self, Access};
 use zeroize::Zeroizing;
 
-use crate::{AcmeError, Settings, file, http_client::Client};
+use crate::{AcmeError, Settings, error::failed, file, http_client::Client};
 
-/// The account that is kept, or a new one, which is kept from then on. An account of another server is replaced.
+/// The account that is kept, or a new one. An account of another server is replaced.
 pub(crate) async fn account(settings: &Settings, client: Client) -> Result<Account, AcmeError> {
     let path = settings.folder.join(file::ACCOUNT);
-    let doing = |doing| {
-        let directory = settings.directory.clone();
-        move |error: instant_acme::Error| AcmeError::Server { directory, doing, problem: error.to_string() }
-    };
-    let builder = Account::builder_with_http(Box::new(client));
-    if let Some(credentials) = kept(settings, &path)? {
-        return builder.from_credentials(credentials).await.map_err(doing("asking for the directory"));
+    match kept(settings, &path)? {
+        Some(credentials) => {
+            let account = Account::builder_with_http(Box::new(client)).from_credentials(credentials).await;
+            account.map_err(failed(settings, "asking for the directory"))
+        }
+        None => make(settings, client).await,
     }
+}
+
+/// A new account, which is kept from then on.
+pub(crate) async fn make(settings: &Settings, client: Client) -> Result<Account, AcmeError> {
+    let path = settings.folder.join(file::ACCOUNT);
     let contact: Vec<String> = settings.email.iter().map(|email| format!("mailto:{email}")).collect();
     let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
     let new = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
+    let builder = Account::builder_with_http(Box::new(client));
     let made = builder.create(&new, settings.directory.clone(), None).await;
-    let (account, credentials) = made.map_err(doing("making an account"))?;
+    let (account, credentials) = made.map_err(failed(settings, "making an account"))?;
     let text = serde_json::to_string(&credentials).map_err(|error| unusable(&path, error.to_string()))?;
     files::replace(&path, Zeroizing::new(text).as_bytes(), Access::Secret).map_err(|source| AcmeError::File {
         file: path,

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use tls::{Problem, TlsError, issue::IssueError};
 
-use crate::judge::Refusal;
+use crate::{Settings, judge::Refusal};
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,12 @@ pub enum AcmeError {
         file: PathBuf,
         /// Why.
         problem: String,
+    },
+    /// The server does not know the account that was kept.
+    #[error("{directory} does not know our account any more")]
+    AccountGone {
+        /// Which server.
+        directory: String,
     },
     /// The server refuses, or says something that makes no sense.
     #[error("{directory}: while {doing}: {problem}")]
@@ -83,4 +89,16 @@ pub enum AcmeError {
     /// The CAs by which the server is believed cannot be used.
     #[error("acme.ca")]
     Roots(#[from] TlsError),
+}
+
+/// What the library says, at that step.
+pub(crate) fn failed(settings: &Settings, doing: &'static str) -> impl FnOnce(instant_acme::Error) -> AcmeError {
+    const NO_SUCH_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+    let directory = settings.directory.clone();
+    move |error| match &error {
+        instant_acme::Error::Api(problem) if problem.r#type.as_deref() == Some(NO_SUCH_ACCOUNT) => {
+            AcmeError::AccountGone { directory }
+        }
+        _ => AcmeError::Server { directory, doing, problem: error.to_string() },
+    }
 }

@@ -8,7 +8,7 @@ use tls::{
     Certificate, Identity, Role, Roots,
     files::{self, Access},
 };
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use types::{Clock, Rng};
 use zeroize::Zeroizing;
 
@@ -38,7 +38,7 @@ pub struct Parts {
 pub struct Keeper {
     parts: Parts,
     client: Client,
-    account: OnceCell<Account>,
+    account: Mutex<Option<Account>>,
     metrics: Metrics,
 }
 
@@ -59,7 +59,7 @@ impl Keeper {
         }
         private_folder(settings)?;
         let client = Client::new(tls::web_connector(&roots)?);
-        Ok(Self { parts, client, account: OnceCell::new(), metrics: Metrics::new() })
+        Ok(Self { parts, client, account: Mutex::new(None), metrics: Metrics::new() })
     }
 
     /// Shows expiry and failures in a registry.
@@ -165,8 +165,21 @@ impl Keeper {
     /// What was issued, read back: chain and key belong together and are of a kind that we use.
     async fn obtain(&self) -> Result<(Obtained, Certificate), AcmeError> {
         let Parts { settings, challenges, .. } = &self.parts;
-        let account = self.account.get_or_try_init(|| account::account(settings, self.client.clone())).await?;
-        let obtained = order::obtain(settings, account, challenges).await?;
+        let mut known = self.account.lock().await;
+        let account = match known.take() {
+            Some(account) => account,
+            None => account::account(settings, self.client.clone()).await?,
+        };
+        let obtained = match order::obtain(settings, known.insert(account), challenges).await {
+            Err(gone @ AcmeError::AccountGone { .. }) => {
+                tracing::warn!("{gone}: making a new one");
+                *known = None;
+                let account = account::make(settings, self.client.clone()).await?;
+                order::obtain(settings, known.insert(account), challenges).await?
+            }
+            other => other?,
+        };
+        drop(known);
         let at = settings.directory.as_str();
         let texts = ((at, obtained.chain.as_bytes()), (at, obtained.key.as_bytes()));
         let identity = Identity::from_pem(Role::Server, texts.0, texts.1)?;

@@ -7,7 +7,7 @@ use tls::issue::{KeyType, PrivateKey, Usage};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use crate::{AcmeError, Challenges, Settings, challenges::Open, limits};
+use crate::{AcmeError, Challenges, Settings, challenges::Open, error::failed, limits};
 
 /// What was issued.
 pub(crate) struct Obtained {
@@ -83,9 +83,4 @@ async fn unconvinced(settings: &Settings, order: &mut Order) -> AcmeError {
         }
     }
     AcmeError::Server { directory, doing: "waiting for the challenges", problem: "the order has become invalid".into() }
-}
-
-fn failed(settings: &Settings, doing: &'static str) -> impl FnOnce(Error) -> AcmeError {
-    let directory = settings.directory.clone();
-    move |error| AcmeError::Server { directory, doing, problem: error.to_string() }
 }
