@@ -112,6 +112,11 @@ impl<'a> Options<'a> {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// Counts as asked for what another was asked for.
+    pub fn adopt(&self, other: Self) {
+        self.asked.borrow_mut().append(&mut other.asked.into_inner());
+    }
+
     fn wrong<T>(&self, path: &str, wanted: &str, found: &Value) -> Option<T> {
         self.problem(Problem::new(path, format!("expected {wanted}, found {}", kind(found))));
         None
