@@ -1,5 +1,8 @@
 //! `ferrule config`.
 
+pub mod import_helm;
+pub mod nginx;
+
 use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context, Result};

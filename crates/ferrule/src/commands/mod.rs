@@ -137,6 +137,20 @@ enum ConfigCommand {
     Show(ConfigFile),
     /// Says whether a backend could start with the configuration
     Check(ConfigFile),
+    /// Makes a configuration of the Helm values of a wire-server
+    ///
+    /// Values of the charts wire-server, nginx-ingress-services and federator are understood, their secrets as well;
+    /// later files win, as Helm has it. What contradicts itself is an error, and then nothing is written.
+    ImportHelm {
+        /// The files of values
+        #[arg(required = true, value_name = "FILE")]
+        values: Vec<PathBuf>,
+        /// The folder to write into
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Prints a server block for nginx as the ingress in front of a federator
+    Nginx(config::nginx::NginxArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -206,6 +220,8 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
         Command::Init(args) => init::run(&args),
         Command::Config(ConfigCommand::Show(args)) => config::show(&args.config),
         Command::Config(ConfigCommand::Check(args)) => config::check(&args.config),
+        Command::Config(ConfigCommand::ImportHelm { values, out }) => config::import_helm::run(&values, &out),
+        Command::Config(ConfigCommand::Nginx(args)) => config::nginx::run(args),
         Command::Federation(command) => runtime::block_on(federation::run(command)),
     }
 }

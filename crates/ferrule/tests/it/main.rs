@@ -14,6 +14,7 @@ mod dev;
 mod discovery;
 mod faults;
 mod foreign_peers;
+mod import_helm;
 mod internal;
 mod inward;
 mod limits;

@@ -91,9 +91,13 @@ fn by_acme(
             "certificates are to come from Let's Encrypt, which wants an e-mail address to write to",
         ));
     };
-    draft.set(&[CERT_MANAGER], "acme", "enabled", true);
+    draft.set(&[CERT_MANAGER], "acme", "agree_terms", true);
     draft.set(&[EMAIL], "acme", "email", email.trim());
     draft.set(&[TEST_MODE], "acme", "staging", staging);
+    draft.warn(
+        "acme.agree_terms: cert-manager agreed to the terms of service of Let's Encrypt, and so does this file; read them. \
+         Lead port 80 of the infrastructure domain to acme.http_listen",
+    );
     if staging {
         draft.warn(format!("{TEST_MODE}: certificates of Let's Encrypt's staging are trusted by nobody"));
     }

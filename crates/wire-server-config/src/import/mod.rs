@@ -137,3 +137,6 @@ pub fn import(values: &Values) -> Result<Imported, Vec<Problem>> {
     }
     Ok(draft.finish(unused))
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,12 +12,18 @@ const SWITCHES: [[&str; 2]; 4] = [
 ];
 const TAGS: [&str; 2] = ["tags.federation", "tags.federator"];
 const INGRESS: &str = "federator.enabled";
+const ADDITIONAL: &str = "config.isAdditionalIngress";
+const TLS: &str = "tls.enabled";
 
 /// Whether the values switch federation on. They must all say the same; those that say nothing are told.
 pub(super) fn federating(options: &Options<'_>, draft: &mut Draft) -> bool {
     let names = || SWITCHES.into_iter().flatten().chain(TAGS).chain([INGRESS]);
     let found: Vec<_> = names().filter_map(|path| options.flag(path).map(|on| (path, on))).collect();
     let any = found.iter().any(|(_, on)| *on);
+    let exclusions = [options.flag(ADDITIONAL), options.flag(TLS)];
+    if any {
+        excluded(options, exclusions);
+    }
     let on = agreed(
         options,
         found,
@@ -33,7 +39,6 @@ pub(super) fn federating(options: &Options<'_>, draft: &mut Draft) -> bool {
     }
     draft.set(&paths, "federation", "enabled", true);
     missing(&paths, draft);
-    excluded(options);
     true
 }
 
@@ -51,18 +56,15 @@ fn missing(set: &[&str], draft: &mut Draft) {
 }
 
 /// What wire-server's charts refuse together with federation.
-fn excluded(options: &Options<'_>) {
-    if options.flag("config.isAdditionalIngress") == Some(true) {
+fn excluded(options: &Options<'_>, [additional, tls]: [Option<bool>; 2]) {
+    if additional == Some(true) {
         options.problem(Problem::of(
-            ["config.isAdditionalIngress", INGRESS],
+            [ADDITIONAL, INGRESS],
             "these values are of an additional ingress, and multi-ingress and federation cannot be configured \
              together; import the values of the main ingress",
         ));
     }
-    if options.flag("tls.enabled") == Some(false) {
-        options.problem(Problem::of(
-            ["tls.enabled", INGRESS],
-            "federation needs TLS; switch it on, or switch federation off",
-        ));
+    if tls == Some(false) {
+        options.problem(Problem::of([TLS, INGRESS], "federation needs TLS; switch it on, or switch federation off"));
     }
 }
