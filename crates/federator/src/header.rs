@@ -1,6 +1,7 @@
 //! The headers of federation (`federation.md` §1.2).
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use types::TraceContext;
 
 /// The id of a request within a backend.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -14,5 +15,23 @@ pub(crate) const WIRE_ORIGIN_DOMAIN: HeaderName = HeaderName::from_static("wire-
 pub(crate) const WIRE_ORIGIN_IP: HeaderName = HeaderName::from_static("wire-origin-ip");
 /// The id of a request across backends.
 pub(crate) const WIRE_ORIGIN_REQUEST_ID: HeaderName = HeaderName::from_static("wire-origin-request-id");
+/// Through which addresses a request came: each proxy appends the one that it sees.
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The leaf of the calling backend, set by a proxy that judged it.
+pub(crate) const X_SSL_CERTIFICATE: HeaderName = HeaderName::from_static("x-ssl-certificate");
 /// The address of the called backend, as the caller sees it.
 pub(crate) const WIRE_REMOTE_IP: HeaderName = HeaderName::from_static("wire-remote-ip");
+
+/// The values of a header that are text.
+pub(crate) fn texts<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
+}
+
+/// Says where in its trace a request stands.
+pub(crate) fn set_trace(headers: &mut HeaderMap, trace: &TraceContext) {
+    for (name, value) in trace.headers() {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+}

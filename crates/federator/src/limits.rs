@@ -1,7 +1,11 @@
 //! Every limit of federation, named once. The defaults are the documented ones (`docs/limits.md`); the program that runs
 //! a node may change each.
 
+mod process;
+
 use std::time::Duration;
+
+pub use self::process::{BrigPolicyLimits, ComponentLimits, ForwardedLimits, OutsideLimits, OutwardLimits};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -246,6 +250,47 @@ impl Default for IngressLimits {
             stream_window: 256 * KIB as u32,
             connection_window: MIB as u32,
         }
+    }
+}
+
+impl IngressLimits {
+    /// Those of bodies.
+    pub(crate) fn bodies(&self) -> BodyLimits {
+        BodyLimits {
+            bytes: self.body_bytes,
+            idle: self.body_idle,
+            total: self.body_total,
+            memory: self.body_memory,
+            memory_per_address: self.body_memory_per_address,
+            discarded_bytes: self.discarded_bytes,
+            discarding: self.discarding,
+        }
+    }
+}
+
+/// Limits of the bodies of requests. Everywhere the same, unless somebody says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// Size in bytes, unless the RPC says more; beyond it 413.
+    pub bytes: usize,
+    /// Silence within a body; beyond it 408.
+    pub idle: Duration,
+    /// From the end of the headers to the end of the body, however steadily it trickles; beyond it 408.
+    pub total: Duration,
+    /// How many bytes of bodies are held at a time. A request waits for room as long as its body might be silent; beyond
+    /// it 503.
+    pub memory: usize,
+    /// How many of them may be of one address (of IPv6: one /64). At least as much as the largest body.
+    pub memory_per_address: usize,
+    /// How much of the body of a request is read and forgotten that is refused by its head alone.
+    pub discarded_bytes: usize,
+    /// How long that may take; then the answer goes out before the body is whole.
+    pub discarding: Duration,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        IngressLimits::default().bodies()
     }
 }
 

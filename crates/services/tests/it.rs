@@ -248,7 +248,7 @@ async fn what_is_wrong_with_an_answer_is_told_as_documented() {
         assert_eq!((failure.entry.status, failure.entry.label), (status, label), "{name}");
         let data = json!({"type": "federation", "domain": "b.example", "path": "/federation/echo"});
         assert_eq!(failure.data, Some(data), "{name}");
-        assert_eq!(failure.inner, (label == "federation-remote-error").then(|| inner.clone()), "{name}");
+        assert_eq!(failure.inner, (label == "federation-remote-error").then(|| Box::new(inner.clone())), "{name}");
         assert_eq!(failure.headers.len(), usize::from(status == 503), "Retry-After: {name}");
     }
 }

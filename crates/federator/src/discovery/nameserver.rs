@@ -75,6 +75,21 @@ impl NameServerResolver {
         Ok(Self { pool, hosts: Arc::new(hosts) })
     }
 
+    /// The name that `host` is an alias of, as its CNAME record has it; `None` where it has none. Discovery does not
+    /// need to know: it is for those who look at a zone.
+    ///
+    /// # Errors
+    /// [`ResolverError`]; the absence of a record is none.
+    pub async fn alias(&self, host: &str) -> Result<Option<String>, ResolverError> {
+        match self.ask(&absolute(host)?, RecordType::CNAME).await? {
+            Reading::Records { data, .. } => Ok(data.iter().find_map(|data| match data {
+                RData::CNAME(target) => Some(target.0.to_ascii()),
+                _ => None,
+            })),
+            Reading::Absent { .. } | Reading::Alias { .. } | Reading::Circle => Ok(None),
+        }
+    }
+
     /// The records of that kind at that name, across aliases.
     async fn records(&self, name: Name, kind: RecordType) -> Result<(Vec<RData>, Duration), ResolverError> {
         let (mut name, mut smallest) = (name, Duration::MAX);

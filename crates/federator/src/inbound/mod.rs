@@ -1,9 +1,9 @@
 //! Calls from other backends: is it ours, is its origin allowed, is it who it says it is; then it goes to a component
 //! (`federation.md` §1.1 hops C and D, §1.3).
 
-mod refusal;
+pub(crate) mod refusal;
 mod request;
-mod route;
+pub(crate) mod route;
 
 use std::{collections::BTreeMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span, field::Empty};
 use types::{Domain, Rng, TraceContext};
 
+pub(crate) use self::request::request_id;
 use self::{
     refusal::Refusal,
     route::{Route, RouteError, route},
@@ -51,15 +52,12 @@ pub(crate) struct InboundParts {
 #[async_trait]
 impl InboundService for Inbound {
     async fn admit(&self, peer: &AuthenticatedPeer, head: Parts) -> Result<Box<dyn AdmittedCall>, Response<Body>> {
-        let id = request::request_id(&head.headers, &self.0.limits).unwrap_or_else(|| {
+        let id = request_id(&head.headers, self.0.limits.request_id_bytes).unwrap_or_else(|| {
             let id = self.0.rng.uuid().to_string();
             tracing::debug!(request = id, "generated a new request id for a remote's call");
             id
         });
-        let trace = TraceContext::received(
-            |name| head.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()),
-            self.0.rng.as_ref(),
-        );
+        let trace = TraceContext::received(|name| header::texts(&head.headers, name), self.0.rng.as_ref());
         let span = span(&head, &id, &trace);
         self.admit_in_trace(peer, head, id, &trace, &span).instrument(span.clone()).await
     }
@@ -81,7 +79,7 @@ impl Inbound {
         match self.0.check(peer, &head, &id).await {
             Ok(route) => {
                 let address = peer.address();
-                let mut request = request::request(&route, &head.headers, address.ip(), &id, Bytes::new());
+                let mut request = request::request(&route, &head.headers, peer.origin_ip(), &id, Bytes::new());
                 request.extensions_mut().insert(trace.child(self.0.rng.as_ref()));
                 Ok(Box::new(Call { parts: Arc::clone(&self.0), route, request, address, id, span: span.clone() }))
             }
@@ -145,7 +143,7 @@ impl AdmittedCall for Call {
 }
 
 /// Says so in the log, and to the remote.
-fn refused(refusal: &Refusal, peer: SocketAddr) -> Response<Body> {
+pub(crate) fn refused(refusal: &Refusal, peer: SocketAddr) -> Response<Body> {
     tracing::warn!(
         %peer,
         failure = refusal.failure(),

@@ -1,5 +1,7 @@
 //! Why a remote's call is not handed to a component (`federation.md` §5.1), and what the remote is told.
 
+use std::net::IpAddr;
+
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use public_api::{Failure, error::common, error::federation as catalogue};
 use serde_json::json;
@@ -7,7 +9,7 @@ use services::Body;
 use types::Domain;
 
 use super::route::RouteError;
-use crate::discovery::DiscoveryError;
+use crate::{discovery::DiscoveryError, forwarded::CertificateHeaderError};
 
 /// A refusal. The architecture documents speak of `AuthorizationFailure` (allow list), `DiscoveryFailure` and
 /// `ValidationError` (the certificate does not carry the claimed domain's target); [`Refusal::failure`] has these names.
@@ -16,6 +18,9 @@ pub(crate) enum Refusal {
     /// 400 `federation-denied`.
     #[error("the backend {0} is not on the allow list")]
     AuthorizationFailure(Domain),
+    /// What a proxy says about the certificate cannot be used: 400.
+    #[error(transparent)]
+    Certificate(#[from] CertificateHeaderError),
     /// 500 `server-error`: the component does not run here, or did not answer.
     #[error("{0}")]
     Component(String),
@@ -23,9 +28,15 @@ pub(crate) enum Refusal {
     /// another look-up.
     #[error(transparent)]
     DiscoveryFailure(#[from] DiscoveryError),
+    /// 400 `authentication-failure`: the certificate is out of date.
+    #[error(transparent)]
+    Peer(#[from] crate::trust::Refusal),
     /// 500 `server-error`.
     #[error("it is not known yet which backends are allowed")]
     PolicyUnknown,
+    /// 403: it came neither from a proxy that is trusted nor over mutual TLS.
+    #[error("{0} is none of the proxies that may forward requests")]
+    Proxy(IpAddr),
     /// See [`RouteError`].
     #[error(transparent)]
     Route(#[from] RouteError),
@@ -46,6 +57,7 @@ impl Refusal {
     pub(crate) fn failure(&self) -> &'static str {
         match self {
             Self::AuthorizationFailure(_) => "AuthorizationFailure",
+            Self::Certificate(_) | Self::Peer(_) | Self::Proxy(_) => "AuthenticationFailure",
             Self::Component(_) => "ComponentFailure",
             Self::DiscoveryFailure(_) => "DiscoveryFailure",
             Self::PolicyUnknown => "PolicyFailure",
@@ -69,9 +81,17 @@ impl Refusal {
                 catalogue::INVALID_ENDPOINT.because(self.to_string())
             }
             Self::Route(RouteError::Path) => return plain(StatusCode::NOT_FOUND, self.to_string()),
-            Self::Route(RouteError::Component | RouteError::Origin | RouteError::Origins | RouteError::Rpc) => {
-                return plain(StatusCode::BAD_REQUEST, self.to_string());
-            }
+            Self::Certificate(_)
+            | Self::Route(
+                RouteError::Component
+                | RouteError::ForeignOrigin
+                | RouteError::Origin
+                | RouteError::Origins
+                | RouteError::Rpc
+                | RouteError::Target,
+            ) => return plain(StatusCode::BAD_REQUEST, self.to_string()),
+            Self::Peer(_) => catalogue::PEER_NOT_AUTHENTICATED.because(self.to_string()),
+            Self::Proxy(_) => return plain(StatusCode::FORBIDDEN, "not for you".to_owned()),
             Self::ValidationError { .. } => catalogue::AUTHENTICATION_FAILURE.because(self.to_string()),
         };
         self.labelled(failure).to_response().map(Body::from)

@@ -9,18 +9,24 @@ use http::{
 };
 
 use super::route::Route;
-use crate::{header, limits::InboundLimits};
+use crate::header;
 
-/// The id of a request as the remote sent it, if it can be taken over: plain characters, and not too long.
-pub(crate) fn request_id(headers: &HeaderMap, limits: &InboundLimits) -> Option<String> {
+/// The id of a request as the caller sent it, if it can be taken over: plain characters, and not too long.
+pub(crate) fn request_id(headers: &HeaderMap, longest: usize) -> Option<String> {
     let id = headers.get(header::WIRE_ORIGIN_REQUEST_ID)?.to_str().ok()?;
     let plain = !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic());
-    (plain && id.len() <= limits.request_id_bytes).then(|| id.to_owned())
+    (plain && id.len() <= longest).then(|| id.to_owned())
 }
 
-/// Writes the request to a component, its headers from nothing. `Wire-Origin-IP` is where the connection comes from:
-/// what a remote says about it in `X-Forwarded-For` is not believed.
-pub(crate) fn request(route: &Route, received: &HeaderMap, ip: IpAddr, id: &str, body: Bytes) -> Request<Bytes> {
+/// Writes the request to a component, its headers from nothing. `Wire-Origin-IP` is where the connection comes from, as we
+/// or a trusted proxy saw it: what a remote says about it in `X-Forwarded-For` is not believed.
+pub(crate) fn request(
+    route: &Route,
+    received: &HeaderMap,
+    ip: Option<IpAddr>,
+    id: &str,
+    body: Bytes,
+) -> Request<Bytes> {
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::try_from(format!("/federation/{}", route.rpc)).unwrap_or_default();
@@ -32,7 +38,9 @@ pub(crate) fn request(route: &Route, received: &HeaderMap, ip: IpAddr, id: &str,
         }
     };
     set(header::WIRE_ORIGIN_DOMAIN, route.origin.as_str());
-    set(header::WIRE_ORIGIN_IP, &ip.to_canonical().to_string());
+    if let Some(ip) = ip {
+        set(header::WIRE_ORIGIN_IP, &ip.to_canonical().to_string());
+    }
     set(header::REQUEST_ID, id);
     if let Some(version) = received.get(header::WIRE_API_VERSION) {
         headers.insert(header::WIRE_API_VERSION, version.clone());
@@ -70,7 +78,7 @@ mod tests {
             rpc: "get-user-by-handle".parse().unwrap(),
             origin: "a.example".parse().unwrap(),
         };
-        let ip = "::ffff:192.0.2.1".parse().unwrap();
+        let ip = Some("::ffff:192.0.2.1".parse().unwrap());
         let request = request(&route, &received, ip, "r-1", Bytes::from_static(b"\"foo\""));
         assert_eq!(
             (request.method().as_str(), request.uri().to_string()),
@@ -92,7 +100,6 @@ mod tests {
 
     #[test]
     fn only_plain_ids_of_bearable_length_are_taken_over() {
-        let limits = InboundLimits { request_id_bytes: 10, ..InboundLimits::default() };
         for (sent, expected) in [
             (Some("abc-123"), Some("abc-123")),
             (Some("1234567890"), Some("1234567890")),
@@ -105,7 +112,7 @@ mod tests {
             if let Some(id) = sent {
                 headers.insert(header::WIRE_ORIGIN_REQUEST_ID, HeaderValue::from_static(id));
             }
-            assert_eq!(request_id(&headers, &limits).as_deref(), expected, "{sent:?}");
+            assert_eq!(request_id(&headers, 10).as_deref(), expected, "{sent:?}");
         }
     }
 }

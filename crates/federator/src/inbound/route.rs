@@ -1,5 +1,7 @@
 //! Which RPC a request from a remote is for: the first checks of `federation.md` §1.3, on the head alone.
 
+use std::borrow::Cow;
+
 use federation_api::{Component, RpcName};
 use http::{Method, request::Parts};
 use percent_encoding::percent_decode_str;
@@ -27,6 +29,9 @@ pub(crate) enum RouteError {
     /// Another method than POST: 403 `invalid-endpoint`.
     #[error("only POST is allowed")]
     Method,
+    /// A component of ours says that it is of another backend: 400.
+    #[error("the header Wire-Origin-Domain names another backend than this one")]
+    ForeignOrigin,
     /// The path is none of ours: 404.
     #[error("no such path")]
     Path,
@@ -42,50 +47,82 @@ pub(crate) enum RouteError {
     /// The name of the RPC has characters that are not allowed: 400.
     #[error("the name of the RPC has characters that are not allowed")]
     Rpc,
+    /// The path names no domain to call: 400.
+    #[error("the path names no domain")]
+    Target,
 }
 
 /// Finds the route: path, names, origin, method, query, in this order.
 pub(crate) fn route(head: &Parts) -> Result<Route, RouteError> {
+    let route = place(head)?;
+    check_method_and_query(head)?;
+    Ok(route)
+}
+
+/// The first part of it: path, names, origin.
+pub(crate) fn place(head: &Parts) -> Result<Route, RouteError> {
     let (component, rpc) = path(head.uri.path())?;
-    let origin = origin(head)?;
+    let origin = origin(head)?.ok_or(RouteError::Origin)?;
+    Ok(Route { component, rpc, origin })
+}
+
+/// The last part of it: only POST, and no query string.
+pub(crate) fn check_method_and_query(head: &Parts) -> Result<(), RouteError> {
     if head.method != Method::POST {
         return Err(RouteError::Method);
     }
     if head.uri.query().is_some_and(|query| !query.is_empty()) {
         return Err(RouteError::Query);
     }
-    Ok(Route { component, rpc, origin })
+    Ok(())
 }
 
-/// Segments are split before they are decoded, so an encoded slash never makes two of one.
-fn path(path: &str) -> Result<(Component, RpcName), RouteError> {
+/// The segments of a path behind its first one, as many as asked for; the last one must not be empty. They are split
+/// before they are decoded, so an encoded slash never makes two of one.
+pub(crate) fn segments<'a, const N: usize>(path: &'a str, first: &str) -> Result<[&'a str; N], RouteError> {
     let mut segments = path.strip_prefix('/').ok_or(RouteError::Path)?.split('/');
-    let (first, component, rpc) = (segments.next(), segments.next(), segments.next());
-    let (Some("federation"), Some(component), Some(rpc), None) = (first, component, rpc, segments.next()) else {
-        return Err(RouteError::Path);
-    };
-    if rpc.is_empty() {
+    if segments.next() != Some(first) {
         return Err(RouteError::Path);
     }
-    let component = percent_decode_str(component).decode_utf8_lossy().parse().map_err(|_| RouteError::Component)?;
-    let rpc = percent_decode_str(rpc).decode_utf8_lossy().parse().map_err(|_| RouteError::Rpc)?;
+    let mut found = [""; N];
+    for place in &mut found {
+        *place = segments.next().ok_or(RouteError::Path)?;
+    }
+    let whole = segments.next().is_none() && found.last().is_some_and(|last| !last.is_empty());
+    whole.then_some(found).ok_or(RouteError::Path)
+}
+
+/// The component and the RPC that two segments name.
+pub(crate) fn named(component: &str, rpc: &str) -> Result<(Component, RpcName), RouteError> {
+    let component = decoded(component).parse().map_err(|_| RouteError::Component)?;
+    let rpc = decoded(rpc).parse().map_err(|_| RouteError::Rpc)?;
     Ok((component, rpc))
 }
 
+/// A segment without its percent-encoding.
+pub(crate) fn decoded(segment: &str) -> Cow<'_, str> {
+    percent_decode_str(segment).decode_utf8_lossy()
+}
+
+fn path(path: &str) -> Result<(Component, RpcName), RouteError> {
+    let [component, rpc] = segments(path, "federation")?;
+    named(component, rpc)
+}
+
 /// The claimed origin, under its name or its old one. Said more than once it must always be the same.
-fn origin(head: &Parts) -> Result<Domain, RouteError> {
+pub(crate) fn origin(head: &Parts) -> Result<Option<Domain>, RouteError> {
     let named = |name| head.headers.get_all(name).iter();
     let mut claims = named(header::WIRE_ORIGIN_DOMAIN).chain(named(header::WIRE_DOMAIN)).map(|value| {
         let text = value.to_str().map_err(|_| RouteError::Origin)?;
         text.parse::<Domain>().map_err(|_| RouteError::Origin)
     });
-    let origin = claims.next().ok_or(RouteError::Origin)??;
+    let Some(origin) = claims.next().transpose()? else { return Ok(None) };
     for claim in claims {
         if claim? != origin {
             return Err(RouteError::Origins);
         }
     }
-    Ok(origin)
+    Ok(Some(origin))
 }
 
 #[cfg(test)]

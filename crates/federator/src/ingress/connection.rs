@@ -31,12 +31,14 @@ use tracing::{debug, warn};
 use super::{
     Shared,
     activity::{Activity, Advice, Expired, Protocol},
-    body::Answer,
-    memory::BodyMemory,
+    answer::Answer,
     respond::Caller,
     wire::{Wire, lock},
 };
-use crate::trust::{Judge, Peer, Verdict};
+use crate::{
+    memory::BodyMemory,
+    trust::{Judge, Peer, Verdict},
+};
 
 /// How a connection ended.
 enum End {

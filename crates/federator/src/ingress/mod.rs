@@ -6,9 +6,8 @@
 
 mod activity;
 mod admission;
-mod body;
+mod answer;
 mod connection;
-mod memory;
 mod respond;
 mod service;
 mod wire;

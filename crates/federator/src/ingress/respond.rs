@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use public_api::{Failure, error::federation};
 use services::{Body, Hop, Step};
@@ -17,18 +17,15 @@ use tokio::time::Instant;
 use super::{
     AuthenticatedPeer, Shared,
     activity::{Activity, Protocol},
-    body::{self, Answer, Exchange},
-    memory::BodyMemory,
+    answer::{Answer, Exchange},
     wire::lock,
 };
 use crate::{
-    header::WIRE_ORIGIN_REQUEST_ID,
+    body,
+    header::{WIRE_ORIGIN_REQUEST_ID, X_SSL_CERTIFICATE},
+    memory::BodyMemory,
     trust::{Leaf, Peer, Refusal, Verdict},
 };
-
-/// Set by an ingress for the federator behind it. Here the federator is behind us, and takes the peer from the
-/// handshake: a peer that sends the header wants to be somebody else.
-const X_SSL_CERTIFICATE: HeaderName = HeaderName::from_static("x-ssl-certificate");
 
 /// What all requests of one connection have in common.
 pub(super) struct Caller {
@@ -72,7 +69,7 @@ impl Caller {
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Failure> {
         let (mut head, body) = request.into_parts();
-        let limits = &self.shared.limits;
+        let limits = &self.shared.limits.bodies();
         let leaf = match self.believed() {
             Ok(leaf) => leaf,
             Err(refusal) => {
@@ -80,6 +77,7 @@ impl Caller {
                 return Err(self.refuse(&refusal));
             }
         };
+        // Who sends what a proxy in front of us would send wants to be somebody else: the peer is that of the handshake.
         head.headers.remove(X_SSL_CERTIFICATE);
         let declared = body::declared(&head.headers);
         let peer = AuthenticatedPeer::new(self.peer.address, leaf);
@@ -90,7 +88,7 @@ impl Caller {
                 return Ok(response);
             }
         };
-        let limit = call.body_limit().map_or(limits.body_bytes, |more| more.max(limits.body_bytes));
+        let limit = call.body_limit().map_or(limits.bytes, |more| more.max(limits.bytes));
         let (body, _held) = body::read(declared, body, limit, limits, &self.body_memory)
             .await
             .inspect_err(|_| self.end_after_this())?;

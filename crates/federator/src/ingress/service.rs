@@ -1,6 +1,9 @@
 //! What stands behind the ingress.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,16 +12,23 @@ use services::Body;
 
 use crate::trust::Leaf;
 
-/// A peer whose certificate chain was found good. The ingress makes these, of those it believes.
+/// A peer whose certificate chain was found good: by the ingress, or by a proxy that we trust
+/// ([`Forwarded`](crate::forwarded::Forwarded)).
 #[derive(Clone, Debug)]
 pub struct AuthenticatedPeer {
     address: SocketAddr,
+    origin_ip: Option<IpAddr>,
     leaf: Arc<Leaf>,
 }
 
 impl AuthenticatedPeer {
     pub(crate) fn new(address: SocketAddr, leaf: Arc<Leaf>) -> Self {
-        Self { address, leaf }
+        Self { address, origin_ip: Some(address.ip()), leaf }
+    }
+
+    /// One that a proxy at `proxy` has judged, and the address that the proxy says it has.
+    pub(crate) fn forwarded(proxy: SocketAddr, origin_ip: Option<IpAddr>, leaf: Leaf) -> Self {
+        Self { address: proxy, origin_ip, leaf: Arc::new(leaf) }
     }
 
     /// A peer that nobody has judged: for tests of what stands behind an ingress, without one.
@@ -29,6 +39,11 @@ impl AuthenticatedPeer {
     /// Where the connection comes from.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address of the backend itself, for `Wire-Origin-IP`; `None` where a proxy in between does not tell.
+    pub fn origin_ip(&self) -> Option<IpAddr> {
+        self.origin_ip
     }
 
     /// The certificate it holds.

@@ -1,20 +1,16 @@
 //! What a remote's answer becomes.
 
-use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Response, StatusCode};
-use http_body::Body as _;
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use services::{Body, OutboundError};
-use tokio::time::timeout;
 
-use super::{body::RemoteBody, link::Link};
-use crate::{header, limits::OutboundLimits};
+use super::link::{Link, Stream};
+use crate::{answer_body::AnswerBody, header, limits::OutboundLimits, read_error};
 
 /// A 2xx answer passes with its headers, `Wire-Remote-IP` added and the body streamed. Any other is read, and becomes
 /// the inner error of a [`OutboundError::Remote`].
 pub(super) async fn judge(
-    answer: Response<RemoteBody>,
+    answer: Response<AnswerBody<Stream>>,
     link: &Link,
     limits: &OutboundLimits,
 ) -> Result<Response<Body>, OutboundError> {
@@ -26,36 +22,16 @@ pub(super) async fn judge(
         return Ok(answer);
     }
     let status = answer.status();
-    let body = read(answer.into_body(), limits).await;
+    let body = read_error::within(answer.into_body(), limits.error_body, limits.error_body_time).await;
     Err(OutboundError::Remote { status: status.as_u16(), inner: inner(status, &body) })
-}
-
-/// As much of an error's body as comes within the limits.
-async fn read(mut body: RemoteBody, limits: &OutboundLimits) -> Bytes {
-    let mut read = BytesMut::new();
-    let collect = async {
-        while read.len() < limits.error_body && !body.is_end_stream() {
-            let Some(Ok(frame)) = body.frame().await else { break };
-            if let Ok(data) = frame.into_data() {
-                let room = limits.error_body - read.len();
-                read.extend_from_slice(&data[..data.len().min(room)]);
-            }
-        }
-    };
-    let _ = timeout(limits.error_body_time, collect).await;
-    read.freeze()
 }
 
 /// The remote's error if it is one, `{code, label: "unknown-error", message: body}` otherwise.
 fn inner(status: StatusCode, body: &[u8]) -> Value {
-    let is_error = |value: &Value| value["code"].is_u64() && value["label"].is_string() && value["message"].is_string();
-    match serde_json::from_slice(body) {
-        Ok(value) if is_error(&value) => value,
-        _ => {
-            let message = String::from_utf8_lossy(body);
-            json!({"code": status.as_u16(), "label": "unknown-error", "message": message})
-        }
-    }
+    read_error::parse(body).unwrap_or_else(|| {
+        let message = String::from_utf8_lossy(body);
+        json!({"code": status.as_u16(), "label": "unknown-error", "message": message})
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What went wrong on a connection, in the terms of `federation.md` §5.1.
 
-use std::{error::Error, sync::OnceLock};
+use std::sync::OnceLock;
 
 use services::OutboundError;
+
+use crate::cause;
 
 /// A request without an answer.
 #[derive(Debug)]
@@ -17,36 +19,17 @@ pub(super) struct Lost {
 pub(super) fn of(error: &hyper::Error, broken: &OnceLock<String>) -> OutboundError {
     match broken.get() {
         Some(reason) => OutboundError::Tls(reason.clone()),
-        None => OutboundError::Http2(chain(error)),
+        None => OutboundError::Http2(cause::chain(error)),
     }
 }
 
 /// Whether the remote said that it did not process the request: it refused the stream, or went away before it came to
 /// it (RFC 9113 §8.7).
 pub(super) fn is_untouched(error: &hyper::Error) -> bool {
-    let Some(h2) = causes(error).find_map(|cause| cause.downcast_ref::<h2::Error>()) else { return false };
+    let Some(h2) = cause::all(error).find_map(|cause| cause.downcast_ref::<h2::Error>()) else { return false };
     match h2.reason() {
         Some(h2::Reason::REFUSED_STREAM) => h2.is_remote(),
         Some(h2::Reason::NO_ERROR) => h2.is_go_away() && h2.is_remote(),
         _ => false,
     }
-}
-
-/// An error with its causes, each said once.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = String::new();
-    for cause in causes(error) {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&said);
-        }
-    }
-    text
-}
-
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }

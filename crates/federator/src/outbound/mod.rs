@@ -6,7 +6,6 @@
 //! ([`OutboundLimits`]). An answer's body is streamed, never buffered, unless it is an error.
 
 mod answer;
-mod body;
 mod breaker;
 mod connect;
 mod failure;
@@ -30,13 +29,13 @@ use types::{Clock, Domain, Rng, TraceContext};
 
 pub use self::watched::Watched;
 use self::{
-    body::RemoteBody,
     connect::{Opened, Opening},
     failure::Lost,
     link::{Link, Stream},
     remote::{Remote, Remotes, Turn},
 };
 use crate::{
+    answer_body::AnswerBody,
     discovery::{self, Discovery, DiscoveryError, Target},
     limits::OutboundLimits,
     metrics::{Counting, Metrics},
@@ -200,7 +199,7 @@ impl Call<'_> {
                 Ok(Ok(answer)) => {
                     turn.has_answer();
                     let link = Arc::clone(&stream);
-                    let answer = answer.map(|body| RemoteBody::new(body, parts.limits.answer_idle, stream));
+                    let answer = answer.map(|body| AnswerBody::new(body, parts.limits.answer_idle, stream));
                     return answer::judge(answer, &link, &parts.limits).await;
                 }
                 Ok(Err(Lost { untouched: true, .. })) if again => {

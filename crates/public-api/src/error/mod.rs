@@ -23,7 +23,14 @@ pub struct ErrorEntry {
 impl ErrorEntry {
     /// The error with its own message.
     pub fn failure(&'static self) -> Failure {
-        Failure { entry: self, message: Cow::Borrowed(self.message), data: None, inner: None, headers: Vec::new(), foreign: None }
+        Failure {
+            entry: self,
+            message: Cow::Borrowed(self.message),
+            data: None,
+            inner: None,
+            headers: Vec::new(),
+            foreign: None,
+        }
     }
 
     /// The error with a message that says what exactly is wrong. No secrets: it goes to the client.
@@ -42,11 +49,11 @@ pub struct Failure {
     /// Structured details, such as `{"type":"federation","domain":…,"path":…}`.
     pub data: Option<Value>,
     /// The error of a remote backend, as it was received.
-    pub inner: Option<Value>,
+    pub inner: Option<Box<Value>>,
     /// Additional headers, such as `Retry-After`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Status and label of an error of another process that the catalogue does not know.
-    foreign: Option<(StatusCode, String)>,
+    foreign: Option<Box<(StatusCode, String)>>,
 }
 
 impl Failure {
@@ -56,7 +63,7 @@ impl Failure {
         let known = all().find(|entry| entry.status == status && entry.label == label);
         let unknown = &federation::UNKNOWN_FEDERATION_ERROR;
         let status = if (400..=599).contains(&status) { status } else { unknown.status };
-        let foreign = || StatusCode::from_u16(status).ok().map(|status| (status, label));
+        let foreign = || StatusCode::from_u16(status).ok().map(|status| Box::new((status, label)));
         match known {
             Some(entry) => entry.because(message),
             None => Self { foreign: foreign(), ..unknown.because(message) },
@@ -71,7 +78,7 @@ impl Failure {
 
     /// With the remote's error inside.
     pub fn with_inner(mut self, inner: Value) -> Self {
-        self.inner = Some(inner);
+        self.inner = Some(Box::new(inner));
         self
     }
 
@@ -84,12 +91,12 @@ impl Failure {
     /// The status, which the catalogue's tests hold to be a valid one.
     pub fn status(&self) -> StatusCode {
         let own = || StatusCode::from_u16(self.entry.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        self.foreign.as_ref().map_or_else(own, |(status, _)| *status)
+        self.foreign.as_ref().map_or_else(own, |foreign| foreign.0)
     }
 
     /// The label.
     pub fn label(&self) -> &str {
-        self.foreign.as_ref().map_or(self.entry.label, |(_, label)| label)
+        self.foreign.as_ref().map_or(self.entry.label, |foreign| &foreign.1)
     }
 
     /// The body.
@@ -99,7 +106,7 @@ impl Failure {
             body["data"] = data.clone();
         }
         if let Some(inner) = &self.inner {
-            body["inner"] = inner.clone();
+            body["inner"] = (**inner).clone();
         }
         body
     }

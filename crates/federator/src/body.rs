@@ -1,28 +1,18 @@
-//! Bodies: of requests, read within limits, and of answers, watched while they leave.
+//! Bodies of requests, read within limits.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex},
-    task::{Context, Poll, ready},
-};
-
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
-use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use public_api::{Failure, error::common};
-use services::Body;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{
-    activity::Activity,
+use crate::{
+    limits::BodyLimits,
     memory::{BodyMemory, Held},
-    wire::lock,
 };
-use crate::limits::IngressLimits;
 
 /// The length that a request says its body has.
-pub(super) fn declared(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn declared(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
 }
 
@@ -32,11 +22,11 @@ pub(super) fn declared(headers: &HeaderMap) -> Option<u64> {
 /// # Errors
 /// 408 if it is silent or takes too long in all, 413 if it is longer, 503 if there is no memory for as long as it might
 /// have been silent, 400 if it breaks off. What the peer declares to be too long is not read at all.
-pub(super) async fn read<B>(
+pub(crate) async fn read<B>(
     declared: Option<u64>,
     mut body: B,
     limit: usize,
-    limits: &IngressLimits,
+    limits: &BodyLimits,
     memory: &BodyMemory,
 ) -> Result<(Bytes, Option<Held>), Failure>
 where
@@ -48,8 +38,8 @@ where
     if declared > limit {
         return Err(too_large());
     }
-    let deadline = Instant::now() + limits.body_total;
-    let take = async |bytes| match timeout_at(deadline, timeout(limits.body_idle, memory.take(bytes))).await {
+    let deadline = Instant::now() + limits.total;
+    let take = async |bytes| match timeout_at(deadline, timeout(limits.idle, memory.take(bytes))).await {
         Ok(Ok(Some(held))) => Ok(held),
         _ => Err(common::SERVICE_UNAVAILABLE.failure().retry_after(1)),
     };
@@ -61,7 +51,7 @@ where
         room = declared;
     }
     loop {
-        let frame = match timeout_at(deadline, timeout(limits.body_idle, body.frame())).await {
+        let frame = match timeout_at(deadline, timeout(limits.idle, body.frame())).await {
             Err(_) | Ok(Err(_)) => return Err(common::REQUEST_TIMEOUT.failure()),
             Ok(Ok(None)) => return Ok((collected.finish(), held)),
             Ok(Ok(Some(Err(error)))) => return Err(common::BAD_REQUEST.because(format!("The request body: {error}"))),
@@ -89,7 +79,7 @@ where
 ///
 /// An answer may come before the request is whole, and the rest be reset (RFC 9113 §8.1); but clients exist that take
 /// the reset for a failure when it overtakes their own body, and lose the answer (curl 7.88).
-pub(super) async fn discard<B>(mut body: B, limits: &IngressLimits)
+pub(crate) async fn discard<B>(mut body: B, limits: &BodyLimits)
 where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
@@ -132,93 +122,5 @@ impl Collected {
 
     fn finish(self) -> Bytes {
         if self.all.is_empty() { self.first } else { self.all.freeze() }
-    }
-}
-
-/// A request from its head to the last byte of its answer. Dropped earlier, the peer abandoned it.
-pub(super) struct Exchange {
-    request: u64,
-    activity: Arc<Mutex<Activity>>,
-}
-
-impl Exchange {
-    pub(super) fn begin(activity: &Arc<Mutex<Activity>>) -> Self {
-        Self { request: lock(activity).begin(), activity: Arc::clone(activity) }
-    }
-
-    fn tell(&self, what: impl FnOnce(&mut Activity, u64, Instant)) {
-        what(&mut lock(&self.activity), self.request, Instant::now());
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        self.tell(Activity::end);
-    }
-}
-
-/// The body of an answer, streamed. Its pieces keep the exchange going until they are sent.
-pub(super) struct Answer {
-    inner: Body,
-    exchange: Arc<Exchange>,
-}
-
-impl Answer {
-    pub(super) fn new(inner: Body, exchange: Exchange) -> Self {
-        exchange.tell(Activity::answer);
-        if inner.is_end_stream() {
-            exchange.tell(|activity, request, _| activity.whole(request));
-        }
-        Self { inner, exchange: Arc::new(exchange) }
-    }
-}
-
-impl http_body::Body for Answer {
-    type Data = Piece;
-    type Error = <Body as http_body::Body>::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, Self::Error>>> {
-        self.exchange.tell(|activity, request, _| activity.wanted(request));
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        let length = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
-        let whole = frame.is_none() || self.inner.is_end_stream();
-        self.exchange.tell(|activity, request, now| {
-            activity.handed_over(request, length, now);
-            if whole {
-                activity.whole(request);
-            }
-        });
-        let piece = |data| Piece { data, exchange: Arc::clone(&self.exchange) };
-        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-/// A piece of an answer. The HTTP library takes answers faster than peers do, and keeps what they leave; so it is the
-/// bytes themselves that tell when they leave us.
-pub(super) struct Piece {
-    data: Bytes,
-    exchange: Arc<Exchange>,
-}
-
-impl Buf for Piece {
-    fn remaining(&self) -> usize {
-        self.data.remaining()
-    }
-
-    fn chunk(&self) -> &[u8] {
-        self.data.chunk()
-    }
-
-    fn advance(&mut self, count: usize) {
-        self.data.advance(count);
-        self.exchange.tell(|activity, request, now| activity.taken(request, count, now));
     }
 }

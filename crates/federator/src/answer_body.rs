@@ -11,36 +11,37 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::link::Stream;
+use crate::cause;
 
-/// A remote's body. It ends with an error when the remote is silent for too long while the caller waits, which resets
-/// the stream; the time that the caller takes for himself does not count.
-pub(super) struct RemoteBody {
+/// The body of another process's answer. It ends with an error when that is silent for too long while the caller waits,
+/// which ends its connection or stream; the time that the caller takes for himself does not count. Something may be kept
+/// until it ends.
+pub(crate) struct AnswerBody<K = ()> {
     inner: Incoming,
     idle: Duration,
     alarm: Pin<Box<Sleep>>,
     waiting: bool,
-    _stream: Stream,
+    _kept: K,
 }
 
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BodyError {
+pub(crate) enum BodyError {
     /// The connection or the stream broke.
-    #[error("the remote's answer broke off: {0}")]
+    #[error("the answer broke off: {0}")]
     Broken(String),
     /// Nothing came for too long.
-    #[error("the remote sent nothing for {0:?}")]
+    #[error("nothing came for {0:?}")]
     Silent(Duration),
 }
 
-impl RemoteBody {
-    pub(super) fn new(inner: Incoming, idle: Duration, stream: Stream) -> Self {
-        Self { inner, idle, alarm: Box::pin(sleep(idle)), waiting: false, _stream: stream }
+impl<K> AnswerBody<K> {
+    pub(crate) fn new(inner: Incoming, idle: Duration, kept: K) -> Self {
+        Self { inner, idle, alarm: Box::pin(sleep(idle)), waiting: false, _kept: kept }
     }
 }
 
-impl Body for RemoteBody {
+impl<K: Unpin> Body for AnswerBody<K> {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -48,9 +49,7 @@ impl Body for RemoteBody {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
             this.waiting = false;
-            return Poll::Ready(
-                frame.map(|frame| frame.map_err(|error| BodyError::Broken(super::failure::chain(&error)))),
-            );
+            return Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Broken(cause::chain(&error)))));
         }
         if !this.waiting {
             this.waiting = true;

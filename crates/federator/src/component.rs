@@ -1,0 +1,76 @@
+//! Components of other processes: hop D of `federation.md` §1.1.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use federation_api::Component;
+use http::{Request, Response};
+use http_body_util::Full;
+use public_api::error::common;
+use services::{Body, FederationComponent};
+use tokio::time::timeout;
+use types::TraceContext;
+
+pub use crate::http_client::AddressError;
+use crate::{
+    answer_body::AnswerBody,
+    cause, header,
+    http_client::{self, Address, HttpClient},
+    limits::ComponentLimits,
+};
+
+/// A component at an address: HTTP/1.1 over connections that are kept.
+///
+/// The request goes there as it is, `POST /federation/{rpc}` with the headers that [`FederationComponent`] lists, and the call's
+/// place in its trace. A
+/// component that cannot be reached or does not answer in time is 500 `server-error`; a call that was written to it is
+/// never sent a second time.
+pub struct HttpComponent {
+    component: Component,
+    address: Address,
+    client: HttpClient,
+    limits: ComponentLimits,
+}
+
+impl HttpComponent {
+    /// A component at `host:port`. Nothing is connected before the first call.
+    ///
+    /// # Errors
+    /// The text is no `host:port`.
+    pub fn new(component: Component, address: &str, limits: ComponentLimits) -> Result<Self, AddressError> {
+        let client = http_client::client(limits.connect, |builder| {
+            builder.pool_idle_timeout(limits.idle).pool_max_idle_per_host(limits.idle_connections);
+        });
+        Ok(Self { component, address: Address::parse(address)?, client, limits })
+    }
+
+    async fn ask(&self, request: Request<Bytes>) -> Result<Response<Body>, String> {
+        let (mut head, body) = request.into_parts();
+        head.uri = self.address.at(head.uri.path());
+        if let Some(trace) = head.extensions.remove::<TraceContext>() {
+            header::set_trace(&mut head.headers, &trace);
+        }
+        let request = Request::from_parts(head, Full::new(body));
+        match timeout(self.limits.answer_head, self.client.request(request)).await {
+            Ok(Ok(answer)) => {
+                let idle = self.limits.answer_idle;
+                Ok(answer.map(|body| Body::new(AnswerBody::new(body, idle, ()))))
+            }
+            Ok(Err(error)) => Err(cause::chain(&error)),
+            Err(_) => Err(format!("no answer within {:?}", self.limits.answer_head)),
+        }
+    }
+}
+
+#[async_trait]
+impl FederationComponent for HttpComponent {
+    async fn handle(&self, request: Request<Bytes>) -> Response<Body> {
+        match self.ask(request).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let Self { component, address, .. } = self;
+                tracing::error!(%component, %address, error, "a component does not answer");
+                common::SERVER_ERROR.failure().to_response().map(Body::from)
+            }
+        }
+    }
+}

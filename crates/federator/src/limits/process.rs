@@ -1,0 +1,127 @@
+//! Limits of a federator that is a process of its own, and of those who deal with one.
+
+use std::time::Duration;
+
+use super::{BodyLimits, InboundLimits, KIB, MIB};
+
+/// Limits of the listener that the own components call (`POST /rpc/…`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutwardLimits {
+    /// Bodies. Components are few and trusted, so one address may take all the memory.
+    pub bodies: BodyLimits,
+    /// Longest request id in bytes that is taken over; a longer one is replaced.
+    pub request_id_bytes: usize,
+}
+
+impl Default for OutwardLimits {
+    fn default() -> Self {
+        let bodies = BodyLimits::default();
+        let bodies = BodyLimits { memory_per_address: bodies.memory, ..bodies };
+        Self { bodies, request_id_bytes: InboundLimits::default().request_id_bytes }
+    }
+}
+
+/// Limits of the listener that a proxy calls which has judged the certificates of peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardedLimits {
+    /// Bodies. The address of a request is the one for which it was forwarded.
+    pub bodies: BodyLimits,
+    /// Size in bytes of `X-SSL-Certificate`, escaped as it is; beyond it 400. nginx bears 32 KiB in one header.
+    pub certificate_bytes: usize,
+}
+
+impl Default for ForwardedLimits {
+    fn default() -> Self {
+        Self { bodies: BodyLimits::default(), certificate_bytes: 32 * KIB }
+    }
+}
+
+/// Limits of calls to a component of another process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentLimits {
+    /// TCP connect; beyond it 500 `server-error`.
+    pub connect: Duration,
+    /// From the request to the head of the answer; beyond it 500 `server-error`.
+    pub answer_head: Duration,
+    /// Silence within the body of an answer; beyond it the answer breaks off.
+    pub answer_idle: Duration,
+    /// How long an unused connection stays open: less than the 30 s after which wire-server's components close theirs,
+    /// so that no call meets a connection that is being closed.
+    pub idle: Duration,
+    /// How many unused connections stay open.
+    pub idle_connections: usize,
+}
+
+impl Default for ComponentLimits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            answer_head: Duration::from_secs(10),
+            answer_idle: Duration::from_secs(30),
+            idle: Duration::from_secs(20),
+            idle_connections: 64,
+        }
+    }
+}
+
+/// Limits of asking brig which remotes are allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrigPolicyLimits {
+    /// From the connection to the last byte of the answer.
+    pub answer: Duration,
+    /// Size in bytes of the answer: room for the 10,000 remotes that brig allows.
+    pub answer_bytes: usize,
+    /// Shortest pause between two questions, whatever brig says.
+    pub shortest_pause: Duration,
+    /// Longest pause between two questions, whatever brig says.
+    pub longest_pause: Duration,
+    /// Pause after a question that was not answered.
+    pub retry: Duration,
+}
+
+impl Default for BrigPolicyLimits {
+    fn default() -> Self {
+        Self {
+            answer: Duration::from_secs(10),
+            answer_bytes: 16 * MIB,
+            shortest_pause: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(300),
+            retry: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Limits of calls through a federator of another process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutsideLimits {
+    /// TCP connect; beyond it 500 `federation-not-available`.
+    pub connect: Duration,
+    /// From the request to the head of the answer; beyond it 500 `federation-local-error`. More than the federator may
+    /// take for all its steps, so that its own, better error comes first.
+    pub answer_head: Duration,
+    /// Silence within the body of an answer; beyond it the answer breaks off.
+    pub answer_idle: Duration,
+    /// How many bytes of an error are read; the rest is cut. An error has the remote's one inside, which is at most
+    /// [`OutboundLimits::error_body`](super::OutboundLimits::error_body).
+    pub error_body: usize,
+    /// How long an error may take to arrive.
+    pub error_body_time: Duration,
+    /// Pause between HTTP/2 pings.
+    pub ping_interval: Duration,
+    /// How long a ping may stay unanswered before the connection counts as dead.
+    pub ping_timeout: Duration,
+}
+
+impl Default for OutsideLimits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            answer_head: Duration::from_secs(60),
+            answer_idle: Duration::from_secs(30),
+            error_body: 2 * MIB,
+            error_body_time: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(15),
+            ping_timeout: Duration::from_secs(5),
+        }
+    }
+}

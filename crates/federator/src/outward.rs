@@ -1,0 +1,173 @@
+//! The way out for components of other processes: hop A of `federation.md` §1.1, the federator's side.
+//!
+//! `POST /rpc/{domain}/{component}/{rpc}` becomes one call to a remote, over the [`Outbound`] behind it. Versions are the
+//! components' affair: what stands in `X-Wire-API-Version` goes out unread. Whoever serves the router adds what every
+//! process answers about itself (`/i/status`, `/i/metrics`: `web::process`), so that it is the same on each port.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{Router, extract::ConnectInfo, routing::any};
+use federation_api::{Component, RpcName, max_body};
+use http::{Request, Response, request::Parts};
+use services::{Body, CallContext, Outbound, RpcCall};
+use types::{Domain, Rng, TraceContext};
+
+use crate::{
+    body, header,
+    inbound::{
+        refusal::Refusal,
+        request_id,
+        route::{self, RouteError},
+    },
+    limits::OutwardLimits,
+    memory::Shares,
+};
+
+/// The router of the listener that components call: HTTP/1.1 or HTTP/2 without TLS.
+///
+/// Checks in the order of `federation.md` §1.3: path and names (404, 400), method and query (403 `invalid-endpoint`);
+/// then the body is read, and the policy (400 `federation-denied`) and all that follows is the [`Outbound`]'s. Errors are
+/// those of §5.1 with the called domain and `/federation/{component}/{rpc}` as `data`. A remote's 2xx is passed on with
+/// its headers and `Wire-Remote-IP`, its body streamed.
+///
+/// `Wire-Origin-Domain` goes out as `own_domain`. A component that sends the header must say the same: if it says
+/// something else one of the two is configured for another backend, and the answer is 400.
+pub fn router(outbound: Arc<dyn Outbound>, limits: OutwardLimits, rng: Arc<dyn Rng>, own_domain: Domain) -> Router {
+    let shares = Shares::new(limits.bodies.memory, limits.bodies.memory_per_address);
+    let outward = Arc::new(Outward { outbound, limits, rng, own_domain, shares });
+    Router::new().route(
+        "/rpc/{*call}",
+        any(move |request: Request<axum::body::Body>| async move { outward.answer(request).await }),
+    )
+}
+
+struct Outward {
+    outbound: Arc<dyn Outbound>,
+    limits: OutwardLimits,
+    rng: Arc<dyn Rng>,
+    own_domain: Domain,
+    shares: Shares,
+}
+
+/// What a component asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Asked {
+    target: Domain,
+    component: Component,
+    rpc: RpcName,
+}
+
+impl Outward {
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let id = request_id(&head.headers, self.limits.request_id_bytes).unwrap_or_else(|| {
+            let id = self.rng.uuid().to_string();
+            tracing::debug!(request = id, "generated a new request id for a component's call");
+            id
+        });
+        let asked = match asked(&head, &self.own_domain) {
+            Ok(asked) => asked,
+            Err(error) => {
+                tracing::warn!(request = id, %error, "a component's call was refused");
+                body::discard(body, &self.limits.bodies).await;
+                return Refusal::from(error).to_response();
+            }
+        };
+        self.call(asked, &head, body, id).await
+    }
+
+    async fn call(&self, asked: Asked, head: &Parts, body: Body, id: String) -> Response<Body> {
+        let Asked { target, component, rpc } = asked;
+        let bodies = &self.limits.bodies;
+        let address = head.extensions.get::<ConnectInfo<SocketAddr>>();
+        let address = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip());
+        // Connections are counted by the listener, not here.
+        let Some(visit) = self.shares.enter(address, usize::MAX) else {
+            return public_api::error::common::SERVICE_UNAVAILABLE.failure().to_response().map(Body::from);
+        };
+        let limit = max_body(component, &rpc).max(bodies.bytes);
+        let read = body::read(body::declared(&head.headers), body, limit, bodies, visit.memory()).await;
+        let (body, _held) = match read {
+            Ok(read) => read,
+            Err(failure) => return failure.to_response().map(Body::from),
+        };
+        let path = format!("/federation/{component}/{rpc}");
+        let trace = TraceContext::received(|name| header::texts(&head.headers, name), self.rng.as_ref());
+        let context = CallContext { trace: Some(trace), ..CallContext::new(id) };
+        let version = head.headers.get(header::WIRE_API_VERSION).cloned();
+        let call = RpcCall { target: target.clone(), component, rpc, version, body, context };
+        match self.outbound.send(call).await {
+            Ok(answer) => answer,
+            Err(error) => error.to_failure(&target, &path).to_response().map(Body::from),
+        }
+    }
+}
+
+/// The call that a request's head asks for.
+fn asked(head: &Parts, own_domain: &Domain) -> Result<Asked, RouteError> {
+    let [target, component, rpc] = route::segments(head.uri.path(), "rpc")?;
+    let target = route::decoded(target).parse().map_err(|_| RouteError::Target)?;
+    let (component, rpc) = route::named(component, rpc)?;
+    if route::origin(head)?.is_some_and(|origin| origin != *own_domain) {
+        return Err(RouteError::ForeignOrigin);
+    }
+    route::check_method_and_query(head)?;
+    Ok(Asked { target, component, rpc })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(uri: &str) -> Result<Asked, RouteError> {
+        let head = Request::post(uri).body(()).unwrap().into_parts().0;
+        asked(&head, &"a.example".parse().unwrap())
+    }
+
+    #[test]
+    fn paths() {
+        let ok = |target: &str, component, rpc: &str| {
+            Ok(Asked { target: target.parse().unwrap(), component, rpc: rpc.parse().unwrap() })
+        };
+        for (uri, expected) in [
+            ("/rpc/b.example/brig/get-user-by-handle", ok("b.example", Component::Brig, "get-user-by-handle")),
+            ("http://fed:8080/rpc/B.Example/galley/x?", ok("b.example", Component::Galley, "x")),
+            ("/rpc/b%2eexample/br%69g/get%2Duser", ok("b.example", Component::Brig, "get-user")),
+            ("/rpc/localhost/cargohold/x", ok("localhost", Component::Cargohold, "x")),
+            ("/rpc", Err(RouteError::Path)),
+            ("/rpc/", Err(RouteError::Path)),
+            ("/rpc/b.example/brig", Err(RouteError::Path)),
+            ("/rpc/b.example/brig/", Err(RouteError::Path)),
+            ("/rpc/b.example/brig/x/", Err(RouteError::Path)),
+            ("/rpc/b.example/brig/x/y", Err(RouteError::Path)),
+            ("/RPC/b.example/brig/x", Err(RouteError::Path)),
+            ("//rpc/b.example/brig/x", Err(RouteError::Path)),
+            ("/federation/brig/x", Err(RouteError::Path)),
+            ("/rpc/b.example/mallory/x", Err(RouteError::Component)),
+            ("/rpc/b.example/brig/..%2Fi", Err(RouteError::Rpc)),
+            ("/rpc/b.example/brig/..", Err(RouteError::Rpc)),
+            ("/rpc/example/brig/x", Err(RouteError::Target)),
+            ("/rpc//brig/x", Err(RouteError::Target)),
+            ("/rpc/b.example%2Fbrig/brig/x", Err(RouteError::Target)),
+            ("/rpc/b.example.:443/brig/x", Err(RouteError::Target)),
+            ("/rpc/b.example/brig/x?a", Err(RouteError::Query)),
+        ] {
+            assert_eq!(at(uri), expected, "{uri}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_is_routed_and_what_passes_is_plain(path in "/rpc/[ -~]{0,60}") {
+            if let Ok(found) = path.parse::<http::Uri>().map_err(drop).and_then(|_| at(&path).map_err(drop)) {
+                prop_assert!(!found.rpc.as_str().contains(['/', '.', '%', '?']));
+                prop_assert!(!found.target.as_str().contains(['/', '%', ':', '@']));
+            }
+        }
+    }
+}
