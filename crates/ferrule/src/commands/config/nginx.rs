@@ -130,6 +130,7 @@ server {{
     # Certificates travel in a header and are large.
     large_client_header_buffers 16 32k;
     proxy_buffer_size 16k;
+    proxy_buffers 8 16k;
     client_max_body_size 1024m;
 
     # Only calls: the federator's own pages (/i/status, /i/metrics) are nobody else's business.

@@ -1,0 +1,70 @@
+{{- define "ferrule.labels" -}}
+chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
+release: {{ .Release.Name }}
+heritage: {{ .Release.Service }}
+{{- end -}}
+
+{{- define "ferrule.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+
+{{/* A mode that does not exist runs nothing, which nobody would see. */}}
+{{- define "ferrule.mode" -}}
+{{- if not (has .Values.mode (list "full" "federator")) -}}
+{{- fail "mode: expected full or federator" -}}
+{{- end -}}
+{{- .Values.mode -}}
+{{- end -}}
+
+{{/* A value of wire-server's federator: as a part of wire-server's chart, or of its own. */}}
+{{- define "ferrule.federatorValue" -}}
+{{- $own := index .root.Values .key -}}
+{{- $part := index (.root.Values.federator | default dict) .key -}}
+{{- $part | default $own | default "" -}}
+{{- end -}}
+
+{{- define "ferrule.shared" -}}
+{{- $part := dig "tls" "useSharedFederatorSecret" false (.Values.federator | default dict) -}}
+{{- if or $part .Values.tls.useSharedFederatorSecret }}true{{ end -}}
+{{- end -}}
+
+{{- define "ferrule.optSettings" -}}
+{{- $part := dig "config" "optSettings" dict (.Values.federator | default dict) -}}
+{{- $own := dig "optSettings" dict (.Values.config | default dict) -}}
+{{- mergeOverwrite (deepCopy ($own | default dict)) ($part | default dict) | toJson -}}
+{{- end -}}
+
+{{/* The backend domain: set three times, and the same each time. */}}
+{{- define "ferrule.domain" -}}
+{{- $v := deepCopy .Values | toJson | fromJson -}}
+{{- $brig := dig "brig" "config" "optSettings" "setFederationDomain" "" $v -}}
+{{- $galley := dig "galley" "config" "settings" "federationDomain" "" $v -}}
+{{- $cargohold := dig "cargohold" "config" "settings" "federationDomain" "" $v -}}
+{{- $all := list $brig $galley $cargohold | compact | uniq -}}
+{{- if ne (len $all) 1 -}}
+{{- fail (printf "the backend domain must be set, and be the same everywhere: brig.config.optSettings.setFederationDomain is %q, galley.config.settings.federationDomain is %q, cargohold.config.settings.federationDomain is %q" $brig $galley $cargohold) -}}
+{{- end -}}
+{{- first $all -}}
+{{- end -}}
+
+{{/* "true" where federation is on. All switches that are set must say the same. */}}
+{{- define "ferrule.federating" -}}
+{{- $v := .Values -}}
+{{- $said := list -}}
+{{- range $component := list "brig" "galley" "cargohold" "background-worker" -}}
+{{- range $switch := list "enableFederation" "enableFederator" -}}
+{{- $set := dig "config" $switch "unset" (index $v $component | default dict) -}}
+{{- if ne (toString $set) "unset" -}}{{- $said = append $said (toString $set) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $tag := list "federation" "federator" -}}
+{{- $set := dig $tag "unset" ($v.tags | default dict) -}}
+{{- if ne (toString $set) "unset" -}}{{- $said = append $said (toString $set) -}}{{- end -}}
+{{- end -}}
+{{- $set := dig "enabled" "unset" ($v.federator | default dict) -}}
+{{- if ne (toString $set) "unset" -}}{{- $said = append $said (toString $set) -}}{{- end -}}
+{{- if gt (len (uniq $said)) 1 -}}
+{{- fail "federation is on in one place and off in another: set enableFederation (or enableFederator) of brig, galley, cargohold and background-worker, tags.federation (or tags.federator) and federator.enabled to the same" -}}
+{{- end -}}
+{{- if has "true" $said }}true{{ end -}}
+{{- end -}}
