@@ -1,21 +1,23 @@
 //! The files that a first start needs: configuration, token keys, a federation CA and a certificate of it.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use tls::issue::{Authority, AuthorityRequest, IssueError, LeafRequest, Validity};
+use tls::{
+    files::{self, Access},
+    issue::{Authority, AuthorityRequest, IssueError, LeafRequest, Validity},
+};
 use types::{Domain, Rng, Timestamp};
 use zauth::PrivateKeys;
 
-/// How long the federation CA of `ferrule init` is good: ten years.
-const CA_LASTS: Duration = Duration::from_secs(3650 * 86_400);
+/// How long a federation CA is good where nobody says otherwise: ten years.
+pub const CA_LASTS: Duration = Duration::from_secs(3650 * 86_400);
 
 /// How long a certificate of it is good: a year and a month. Renewal is a command away and needs no restart.
-const LEAF_LASTS: Duration = Duration::from_secs(395 * 86_400);
+pub const LEAF_LASTS: Duration = Duration::from_secs(395 * 86_400);
 
 /// The names of the files, in the folder that is initialised.
 pub mod file {
@@ -83,14 +85,22 @@ pub fn write(folder: &Path, init: &Init, rng: &dyn Rng) -> Result<Vec<(&'static 
         return Err(InitError::Exists(folder.join(name)));
     }
     fs::create_dir_all(folder).map_err(|source| InitError::Write { file: folder.to_owned(), source })?;
-    let name = format!("{} federation CA", init.domain);
-    let authority = Authority::root(&AuthorityRequest::new(&name, Validity::starting(init.now, CA_LASTS)))?;
+    let authority = federation_ca(&init.domain, init.now, CA_LASTS)?;
     create(&folder.join(file::CA), authority.certificate_pem().as_bytes(), false)?;
     create(&folder.join(file::CA_KEY), authority.key_pem().as_bytes(), true)?;
     federation_identity(folder, &authority, &init.infra, init.now)?;
     token_keys(folder, rng)?;
     create(&folder.join(file::CONFIG), config_text(init).as_bytes(), false)?;
     Ok(all.to_vec())
+}
+
+/// A CA for the federation certificates of a backend.
+///
+/// # Errors
+/// [`IssueError`]
+pub fn federation_ca(domain: &Domain, now: Timestamp, lasts: Duration) -> Result<Authority, IssueError> {
+    let name = format!("{domain} federation CA");
+    Authority::root(&AuthorityRequest::new(&name, Validity::starting(now, lasts)))
 }
 
 /// Writes a certificate for the infrastructure domain and its key.
@@ -119,21 +129,11 @@ pub fn token_keys(folder: &Path, rng: &dyn Rng) -> Result<(), InitError> {
 }
 
 fn create(path: &Path, contents: &[u8], secret: bool) -> Result<(), InitError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    if secret {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    #[cfg(not(unix))]
-    let _ = secret;
-    let failed = |source: io::Error| match source.kind() {
+    let access = if secret { Access::Secret } else { Access::Public };
+    files::create(path, contents, access).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => InitError::Exists(path.to_owned()),
         _ => InitError::Write { file: path.to_owned(), source },
-    };
-    let mut file = options.open(path).map_err(failed)?;
-    file.write_all(contents).and_then(|()| file.sync_all()).map_err(failed)
+    })
 }
 
 fn config_text(init: &Init) -> String {
