@@ -31,7 +31,7 @@ pub(crate) enum BodyError {
     #[error("the answer broke off: {0}")]
     Broken(String),
     /// Nothing came for too long.
-    #[error("nothing came for {0:?}")]
+    #[error("the other side sent nothing for {0:?}")]
     Silent(Duration),
 }
 
