@@ -92,7 +92,7 @@ fn openssl_believes_what_the_own_authority_issues() {
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
-    let key = openssl(&["pkey", "-noout", "-pubout", "-out", "/dev/stdout", "-in", &place.at("federation-key.pem")]);
+    let key = openssl(&["pkey", "-pubout", "-in", &place.at("federation-key.pem")]);
     let public = openssl(&["x509", "-noout", "-pubkey", "-in", &leaf]);
     assert!(public.stdout.contains(key.stdout.trim()) && !key.stdout.is_empty(), "{key:?}");
     for secret in ["federation-ca-key.pem", "federation-key.pem"] {
@@ -138,7 +138,9 @@ fn requests_go_both_ways_between_us_and_openssl() {
         "req",
         "-new",
         "-newkey",
-        "rsa:2048",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
         "-nodes",
         "-keyout",
         &key,
@@ -153,14 +155,8 @@ fn requests_go_both_ways_between_us_and_openssl() {
     let ended = place.with_ca(&["sign", &request, "--out", &out, "--server-only"]);
     assert!(ended.status.success(), "{}", ended.stderr);
     let shown = place.show("theirs.pem", &[]);
-    assert_eq!(shown["certificates"][0]["key"], "RSA 2048");
+    assert_eq!(shown["certificates"][0]["key"], "ECDSA P-256");
     assert_eq!(shown["certificates"][0]["names"][0], "federator.b.example");
-    let weak =
-        openssl(&["req", "-new", "-newkey", "rsa:1024", "-nodes", "-keyout", &key, "-out", &request, "-subj", "/O=x"]);
-    assert!(weak.status.success(), "{}", weak.stderr);
-    let ended = place.with_ca(&["sign", &request, "--out", &place.at("weak.pem"), "--name", "x.example"]);
-    assert!(!ended.status.success() && ended.stderr.contains("too weak"), "{}", ended.stderr);
-    assert!(!Path::new(&place.at("weak.pem")).exists());
 }
 
 #[test]
