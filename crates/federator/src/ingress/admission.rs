@@ -52,8 +52,6 @@ impl Admitted {
 
 #[cfg(test)]
 mod tests {
-    use types::network;
-
     use super::*;
 
     #[tokio::test]
