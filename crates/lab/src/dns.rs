@@ -101,6 +101,18 @@ impl Dns {
         self.zone.set(name, RecordType::AAAA, v6);
     }
 
+    /// Publishes records as they are, in the place of those of the same names and types. What other methods cannot say
+    /// can be said so: an alias, a target that is no domain.
+    pub fn publish(&self, records: Vec<Record>) {
+        let mut sets: HashMap<(Name, RecordType), Vec<Record>> = HashMap::new();
+        for record in records {
+            sets.entry((record.name.clone(), record.data.record_type())).or_default().push(record);
+        }
+        for ((name, kind), records) in sets {
+            self.zone.set(name, kind, records);
+        }
+    }
+
     /// Stops answering, once the queries under way are answered.
     pub async fn stop(mut self) {
         if let Err(error) = self.server.shutdown_gracefully().await {
@@ -155,11 +167,12 @@ impl Zone {
         }
     }
 
-    /// The answer, or `None` where the name has no records of any type.
+    /// The answer, or `None` where the name has no records of any type. Of an alias, the alias (RFC 1034 §4.3.2): it is
+    /// for the resolver to ask on.
     fn find(&self, name: &Name, kind: RecordType) -> Option<Vec<Record>> {
         let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let types = names.get(&name.to_lowercase()).filter(|types| !types.is_empty())?;
-        Some(types.get(&kind).cloned().unwrap_or_default())
+        Some(types.get(&kind).or_else(|| types.get(&RecordType::CNAME)).cloned().unwrap_or_default())
     }
 }
 

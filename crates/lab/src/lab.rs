@@ -75,9 +75,11 @@ impl Lab {
     /// Starts the backends and makes them known. If that fails, those that did start are there to be stopped.
     async fn open(&mut self, root: &Path, authority: &Authority, plan: &Plan) -> Result<()> {
         let mut starting = tokio::task::JoinSet::new();
+        let mut configs = Vec::with_capacity(plan.backends.len());
         for (index, backend) in plan.backends.iter().enumerate() {
             let place = Place { root: root.to_owned(), ip: own_address(index), dns: self.dns.address() };
             let config = prepare(&place, authority, backend)?;
+            configs.push(config.clone());
             let observer = Arc::clone(&plan.observer);
             starting.spawn(async move { (index, start(config, observer).await) });
         }
@@ -98,8 +100,9 @@ impl Lab {
         if let Some(error) = failed {
             return Err(error);
         }
-        for (node, backend) in self.nodes.iter().zip(&plan.backends) {
+        for ((node, backend), config) in self.nodes.iter().zip(&plan.backends).zip(configs) {
             allow(node, backend).await?;
+            describe(node, config)?;
             self.ready.backends.push(announce(root, &self.dns, plan.ttl, node)?);
         }
         Ok(())
@@ -282,6 +285,21 @@ async fn allow(node: &Node, plan: &BackendPlan) -> Result<()> {
 
 async fn start(config: Config, observer: Arc<dyn HopObserver>) -> Result<Node> {
     Ok(Node::start(config, Surroundings { observer, ..Surroundings::default() }).await?)
+}
+
+/// Writes the configuration that the backend runs with into its folder, with the addresses that it got, so that every
+/// command that takes a configuration can be tried on it.
+fn describe(node: &Node, mut config: Config) -> Result<()> {
+    config.edge.listen = node.edge();
+    if let Target::Tcp(address) = node.internal() {
+        config.internal.listen = Bind::Tcp(*address);
+    }
+    if let (Some(federation), Some(address)) = (&mut config.federation, node.federation()) {
+        federation.listen = address;
+    }
+    let file = config.data.join(init::file::CONFIG);
+    let text = toml::to_string_pretty(&config).context("writing a configuration as TOML")?;
+    fs::write(&file, text).with_context(|| file.display().to_string())
 }
 
 /// Puts a running backend into DNS and describes it.

@@ -38,8 +38,15 @@ pub struct ReadyBackend {
     pub internal: String,
     /// The federation listener, `address:port`.
     pub federation: SocketAddr,
-    /// Where its data is.
+    /// Where its data is, and its configuration (`ferrule.toml`).
     pub data: PathBuf,
+}
+
+impl ReadyBackend {
+    /// The configuration that it runs with: what commands take by `--config`.
+    pub fn config(&self) -> PathBuf {
+        self.data.join(backend::init::file::CONFIG)
+    }
 }
 
 /// A backend that Ferrule does not run.

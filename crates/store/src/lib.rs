@@ -115,7 +115,7 @@ pub use key::{Key, KeyBuf, Leads};
 pub use limits::Limit;
 pub use log::{Batch, Entry, Log};
 pub use rows::{Dir, Page, PlainRows, Row, Rows, View};
-pub use store::{Options, Place, Store};
+pub use store::{Options, Place, Store, stored_domain};
 pub use table::{AggRef, Aggregate, Guarded, Life, LogKind, LogRef, Plain, Size};
 pub use value::{Cell, Json, Value};
 pub use watch::{Feed, Watch};

@@ -45,6 +45,15 @@ impl Options {
     }
 }
 
+/// The backend domain that the store in a folder was made for, without opening it for work: a process that has it open is
+/// not disturbed, and nothing is made or changed. `None` where there is no store yet.
+///
+/// # Errors
+/// [`OpenError::Damaged`] or [`OpenError::Io`].
+pub fn stored_domain(folder: &std::path::Path) -> Result<Option<String>, OpenError> {
+    crate::sqlite::stored_domain(folder)
+}
+
 /// A handle on a store. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store(pub(crate) Arc<Inner>);

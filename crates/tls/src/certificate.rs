@@ -38,6 +38,8 @@ pub struct Certificate {
     pub constrains_names: bool,
     /// The kind of its key.
     pub key: KeyKind,
+    /// Whether its issuer signed it over SHA-1, which nobody should believe any more.
+    pub signed_over_sha1: bool,
 }
 
 /// The two extended key usages that matter here (RFC 5280 §4.2.1.12). `anyExtendedKeyUsage` counts as neither.
@@ -131,6 +133,7 @@ impl Certificate {
                 .iter()
                 .any(|extension| matches!(extension.parsed_extension(), ParsedExtension::NameConstraints(_))),
             key: key_kind(&x509),
+            signed_over_sha1: signed_over_sha1(&x509),
         })
     }
 
@@ -159,6 +162,13 @@ fn dns_names(x509: &X509Certificate<'_>) -> Result<Vec<String>, CertificateError
         _ => None,
     };
     Ok(names.value.general_names.iter().filter_map(name).collect())
+}
+
+/// With RSA (RFC 8017 §A.2.4) or ECDSA (RFC 5758 §3.2).
+fn signed_over_sha1(x509: &X509Certificate<'_>) -> bool {
+    const RSA_SHA1: Oid<'static> = oid!(1.2.840.113549.1.1.5);
+    const ECDSA_SHA1: Oid<'static> = oid!(1.2.840.10045.4.1);
+    [RSA_SHA1, ECDSA_SHA1].contains(&x509.signature_algorithm.algorithm)
 }
 
 fn key_kind(x509: &X509Certificate<'_>) -> KeyKind {

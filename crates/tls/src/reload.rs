@@ -10,10 +10,11 @@ use std::{
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
+use rustls::pki_types::CertificateDer;
 use tracing::{error, info};
 use zeroize::Zeroizing;
 
-use crate::{Contexts, ContextsHandle, Identity, MAX_PEM_FILE, Problem, Role, Roots, TlsError};
+use crate::{Certificate, Contexts, ContextsHandle, Identity, MAX_PEM_FILE, Problem, Role, Roots, TlsError, pem};
 
 /// How often files are looked at where nothing else is configured.
 pub const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(3);
@@ -25,6 +26,36 @@ pub struct KeyFiles {
     pub certificate: PathBuf,
     /// PEM: the private key.
     pub key: PathBuf,
+}
+
+impl KeyFiles {
+    /// Reads both, once.
+    ///
+    /// # Errors
+    /// [`TlsError`]: which file cannot be used, and why.
+    pub fn load(&self, role: Role) -> Result<Identity, TlsError> {
+        Files::of([self], &RootSources::default()).identity(role, self)
+    }
+
+    /// The certificates of the chain with what each says, in the order of the file, whatever the key may be.
+    ///
+    /// # Errors
+    /// [`TlsError`]: the file cannot be read, or has no certificate.
+    pub fn chain(&self, role: Role) -> Result<Vec<(CertificateDer<'static>, Certificate)>, TlsError> {
+        let files = Files::of([self], &RootSources::default());
+        let parsed = files.content(&self.certificate).and_then(pem::parsed_certificates);
+        parsed.map_err(|problem| role.bad_certificate(&self.certificate.display().to_string(), problem))
+    }
+}
+
+impl RootSources {
+    /// Reads them all, once.
+    ///
+    /// # Errors
+    /// [`TlsError::InvalidCAStore`]: which file cannot be used, and why.
+    pub fn load(&self) -> Result<Roots, TlsError> {
+        Files::of([], self).roots(self.system).map_err(Failure::into_error)
+    }
 }
 
 /// Where the trusted CA certificates are.
@@ -187,12 +218,16 @@ struct Files {
 
 impl Files {
     fn read(sources: &Sources) -> Self {
+        Self::of([&sources.server, &sources.client], &sources.roots)
+    }
+
+    fn of<'a>(keys: impl IntoIterator<Item = &'a KeyFiles>, roots: &RootSources) -> Self {
         let mut files = Self { contents: BTreeMap::new(), roots: Vec::new() };
-        for KeyFiles { certificate, key } in [&sources.server, &sources.client] {
+        for KeyFiles { certificate, key } in keys {
             files.add(certificate);
             files.add(key);
         }
-        for path in &sources.roots.files {
+        for path in &roots.files {
             match folder(path) {
                 Some(entries) => {
                     for entry in entries {

@@ -70,6 +70,20 @@ struct Parts {
     lock: Option<FolderLock>,
 }
 
+/// The domain that is written in the database of a folder, if there is one.
+pub(crate) fn stored_domain(folder: &Path) -> Result<Option<String>, OpenError> {
+    let file = folder.join(FILE);
+    match file.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Ok(None),
+        Err(source) => return Err(OpenError::Io { folder: folder.to_owned(), source }),
+    }
+    let damaged = |reason: String| OpenError::Damaged { folder: folder.to_owned(), reason };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(&file, flags).map_err(|error| damaged(error.to_string()))?;
+    schema::domain(&conn).map_err(|error| damaged(error.to_string()))
+}
+
 impl Sqlite {
     /// Opens or makes the database.
     pub(crate) fn open(options: &Options, feed: Feed) -> Result<Self, OpenError> {

@@ -97,6 +97,17 @@ fn check(conn: &Connection, domain: &Domain) -> Result<Meta, Refusal> {
     Ok(Meta { node: node.cast_unsigned(), ceiling: Version::from_micros(ceiling.cast_unsigned()) })
 }
 
+/// The domain that is written there; `None` where there are no tables yet.
+pub(super) fn domain(conn: &Connection) -> Result<Option<String>, rusqlite::Error> {
+    if !conn.table_exists(None, "meta")? {
+        return Ok(None);
+    }
+    match value(conn, "domain")? {
+        Some(Sql::Text(domain)) => Ok(Some(domain)),
+        _ => Ok(None),
+    }
+}
+
 /// Writes the ceiling of the hybrid clock.
 pub(super) fn set_ceiling(conn: &Connection, ceiling: Version) -> Result<(), rusqlite::Error> {
     set(conn, "clock_ceiling", ceiling.micros().cast_signed())

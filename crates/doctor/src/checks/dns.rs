@@ -1,0 +1,156 @@
+//! Checks 8 to 10: the own records.
+
+use std::{net::IpAddr, time::Duration};
+
+use federator::discovery::ResolverError;
+use tls::names;
+use types::Domain;
+
+use super::count;
+use crate::{
+    facts::{
+        listener::Listener,
+        material,
+        service::{Offered, Service},
+    },
+    limits,
+    outcome::Outcome,
+};
+
+/// Check 8: there is a record.
+pub(crate) fn present(domain: &Domain, infra: &Domain, service: &Service) -> Outcome {
+    let publish = format!("Publish `{} 600 IN SRV 0 10 443 {infra}.`", service.name);
+    match &service.answer {
+        Ok(_) if service.targets.iter().all(|one| one.target.host.is_empty()) => Outcome::fail(format!(
+            "The SRV record {} says that the service is not offered; others report invalid-domain (422).",
+            service.name
+        ))
+        .remedy(publish),
+        Ok(ttl) => {
+            let targets: Vec<String> = service.targets.iter().map(line).collect();
+            Outcome::pass(format!("{} {} IN SRV {}", service.name, ttl.as_secs(), targets.join(", ")))
+        }
+        Err(ResolverError::Absent { .. }) => Outcome::fail(format!(
+            "No SRV record _wire-server-federator._tcp.{domain}; others report invalid-domain (422)."
+        ))
+        .remedy(publish),
+        Err(error) => Outcome::fail(format!("{} cannot be looked up: {error}", service.name))
+            .remedy("Look at the name server of the zone, and at `federation.dns` (without it the system's is asked)."),
+    }
+}
+
+fn line(one: &Offered) -> String {
+    let target = &one.target;
+    format!("{} {} {} {}", target.priority, target.weight, target.port, target.host)
+}
+
+/// Check 9: each record can be used.
+pub(crate) fn well_formed(service: &Service) -> Outcome {
+    let mut outcomes: Vec<Outcome> = service.targets.iter().flat_map(of_target).collect();
+    if let Ok(ttl) = service.answer {
+        outcomes.extend(of_ttl(ttl));
+    }
+    if outcomes.is_empty() {
+        outcomes.push(Outcome::pass(service.targets.iter().map(reached).collect::<Vec<_>>().join(", ")));
+    }
+    Outcome::worst(outcomes)
+}
+
+fn of_ttl(ttl: Duration) -> Option<Outcome> {
+    let seconds = ttl.as_secs();
+    (!limits::TTL.contains(&seconds)).then(|| {
+        Outcome::warn(format!("SRV TTL {seconds}: between {} and {} is good", limits::TTL.start(), limits::TTL.end()))
+            .remedy("Set the TTL of the SRV record to 600 at first, and to 86400 once nothing changes any more.")
+    })
+}
+
+fn of_target(one: &Offered) -> Vec<Outcome> {
+    let host = &one.target.host;
+    if host.parse::<IpAddr>().is_ok() {
+        let text = format!("SRV target {host} is an IP address; it must be a host name.");
+        return vec![
+            Outcome::fail(text)
+                .remedy("Give the address a name (an A or AAAA record) and let the SRV record point to that."),
+        ];
+    }
+    let mut outcomes = Vec::new();
+    if one.target.weight == 0 {
+        outcomes.push(
+            Outcome::warn("SRV weight 0: upstream advice is 10").remedy("Set the weight of the SRV record to 10."),
+        );
+    }
+    if let Some(alias) = &one.alias {
+        outcomes.push(
+            Outcome::fail(format!("SRV target {host} is an alias (CNAME) of {alias}, which RFC 2782 forbids."))
+                .remedy(format!("Give {host} an A or AAAA record of its own, or let the SRV record point to {alias}.")),
+        );
+    }
+    match &one.addresses {
+        Err(reason) if reason == "no address" => outcomes.push(
+            Outcome::fail(format!("SRV target {host} has no address."))
+                .remedy(format!("Publish an A or AAAA record for {host}.")),
+        ),
+        Err(reason) => outcomes.push(Outcome::fail(format!("SRV target {host} cannot be looked up: {reason}"))),
+        Ok(_) => outcomes.extend(unreached(one)),
+    }
+    outcomes
+}
+
+/// No address at all that answers is a failure; one of several is what others stumble over now and then.
+fn unreached(one: &Offered) -> Option<Outcome> {
+    let dead: Vec<String> =
+        one.tcp.iter().filter_map(|(address, result)| Some(format!("{address}: {}", result.as_ref().err()?))).collect();
+    if dead.is_empty() {
+        return None;
+    }
+    let text = format!("SRV target {} cannot be reached at {}", one.target.authority(), dead.join(", "));
+    let remedy = "Open the port in the firewall, let something listen there, or take the address out of DNS.";
+    Some(if dead.len() == one.tcp.len() { Outcome::fail(text) } else { Outcome::warn(text) }.remedy(remedy))
+}
+
+fn reached(one: &Offered) -> String {
+    let addresses: Vec<String> = one.tcp.iter().map(|(address, _)| address.ip().to_string()).collect();
+    format!("{} is {}, which takes connections", one.target.authority(), addresses.join(", "))
+}
+
+/// Check 10: the record leads to us.
+pub(crate) fn leads_here(infra: &Domain, service: &Service, listener: &Listener) -> Outcome {
+    let (ours, others): (Vec<&Offered>, Vec<&Offered>) =
+        service.targets.iter().partition(|one| one.target.host == infra.as_str());
+    let named = |list: &[&Offered]| list.iter().map(|one| one.target.host.clone()).collect::<Vec<_>>().join(", ");
+    if ours.is_empty() {
+        return Outcome::fail(format!(
+            "SRV points to {}, certificate and config.dns.federator say {infra}.",
+            named(&others)
+        ))
+        .remedy(format!("Let the SRV record point to {infra}, or set `federation.infra` to its target."));
+    }
+    let mut outcomes = Vec::new();
+    if !others.is_empty() {
+        outcomes.push(Outcome::warn(format!(
+            "SRV points to {} as well, which this backend does not call itself ({infra}).",
+            named(&others)
+        )));
+    }
+    if let (Some(_), Ok(seen)) = (service.reached(), &listener.plain) {
+        let leaf = material::shown(&seen.chain).into_iter().next();
+        match leaf {
+            Some(leaf) if names::presents(&leaf.says.dns_names, None, infra.as_str()) => {
+                outcomes.push(Outcome::pass(format!("{} shows a certificate for {infra}", listener.via)));
+            }
+            Some(leaf) => outcomes.push(Outcome::fail(format!(
+                "{} is not this backend: it shows a certificate for {}.",
+                listener.via,
+                leaf.says.names().join(", ")
+            ))),
+            None => {}
+        }
+    }
+    if outcomes.is_empty() {
+        outcomes.push(Outcome::pass(format!(
+            "{} of the record is {infra}; what answers there could not be seen",
+            count(ours.len(), "target")
+        )));
+    }
+    Outcome::worst(outcomes)
+}

@@ -1,0 +1,11 @@
+//! What the facts mean: one plain function for each check.
+
+pub(crate) mod configuration;
+pub(crate) mod dns;
+pub(crate) mod own_tls;
+pub(crate) mod partner;
+
+/// `1 certificate`, `2 certificates`.
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}

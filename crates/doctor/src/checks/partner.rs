@@ -1,0 +1,353 @@
+//! Checks 21 to 30: another backend.
+
+use federation_api::{SUPPORTED, negotiate};
+use federator::discovery::ResolverError;
+use tls::{
+    Identity, Roots, ServerRefusal,
+    chain::{self, ChainError, Purpose},
+};
+use types::{Domain, FederationPolicy, Timestamp};
+
+use super::count;
+use crate::{
+    facts::{
+        partner::{Partner, supported},
+        probe::{Reply, Seen, Trouble},
+        service::Service,
+    },
+    outcome::Outcome,
+};
+
+/// What the partner is held against.
+#[derive(Clone, Copy)]
+pub(crate) struct Ours<'a> {
+    pub(crate) domain: &'a Domain,
+    pub(crate) roots: Option<&'a Roots>,
+    pub(crate) identity: Option<&'a Identity>,
+    pub(crate) verify_depth: usize,
+    /// The own records.
+    pub(crate) service: &'a Service,
+    pub(crate) policy: &'a FederationPolicy,
+    /// Whether the policy is that of the running backend.
+    pub(crate) in_force: bool,
+    pub(crate) now: Timestamp,
+}
+
+/// Check 21: found and reached.
+pub(crate) fn reached(partner: &Partner) -> Outcome {
+    let (d, service) = (&partner.domain, &partner.service);
+    match &service.answer {
+        Err(ResolverError::Absent { .. }) => {
+            return Outcome::fail(format!("invalid-domain (422) for {d}: there is no SRV record {}", service.name))
+                .remedy(format!(
+                    "Ask the operator of {d} to publish an SRV record, and look whether the domain is spelt right."
+                ));
+        }
+        Err(error) => {
+            return Outcome::fail(format!("discovery-failure for {d}: {error}")).remedy(
+                "Look at the name server (`federation.dns`, or the system's), and whether it can ask outside.",
+            );
+        }
+        Ok(_) => {}
+    }
+    if service.targets.iter().all(|one| one.target.host.is_empty()) {
+        return Outcome::fail(format!(
+            "invalid-domain (422) for {d}: its SRV record says that the service is not offered"
+        ));
+    }
+    match service.reached() {
+        Some((target, address)) => Outcome::pass(format!("{} at {address}", target.authority())),
+        None => {
+            let all = service.targets.iter().map(|one| match &one.addresses {
+                Err(reason) => {
+                    Outcome::fail(format!("discovery-failure for {d}: {} has no address ({reason})", one.target.host))
+                        .remedy(format!("Ask the operator of {d} to publish an address for {}.", one.target.host))
+                }
+                Ok(_) => {
+                    let tried = one.tcp.iter().filter_map(|(address, result)| Some((address, result.as_ref().err()?)));
+                    let tried: Vec<String> = tried.map(|(address, why)| format!("{address}: {why}")).collect();
+                    Outcome::fail(format!("connection refused by {}: {}", one.target.authority(), tried.join(", ")))
+                        .remedy(format!(
+                            "Look at firewalls on the way, and ask the operator of {d} whether something listens there."
+                        ))
+                }
+            });
+            Outcome::worst(all)
+        }
+    }
+}
+
+/// Check 22: believed by us.
+pub(crate) fn trusted(partner: &Partner) -> Outcome {
+    let d = &partner.domain;
+    let Some((target, handshake)) = &partner.handshake else { return Outcome::skip("no handshake was made") };
+    let seen = match handshake {
+        Ok(seen) => seen,
+        Err(Trouble::Tcp(reason)) => {
+            return Outcome::fail(format!("connection refused by {}: {reason}", target.authority()));
+        }
+        Err(Trouble::Tls(reason)) => {
+            return Outcome::fail(format!("{d} does not complete a TLS handshake: {reason}")).remedy(format!(
+                "Ask the operator of {d} whether {} is an ingress that speaks TLS 1.2 or 1.3 and HTTP/2.",
+                target.authority()
+            ));
+        }
+    };
+    let refusal = match &partner.trusted {
+        Some(Ok(())) => return over_http2(d, seen),
+        Some(Err(refusal)) => refusal,
+        None => return Outcome::skip("our CA certificates cannot be used"),
+    };
+    match refusal {
+        ServerRefusal::Chain(ChainError::UnknownIssuer { issuer }) => Outcome::fail(format!(
+            "{d} presents a certificate by {issuer}; not in remoteCAContents (federation.ca)."
+        ))
+        .remedy(format!(
+            "Ask the operator of {d} for the CA certificate and add it to `federation.ca` (remoteCAContents); if it \
+                     is there already, {d} does not send its intermediate certificates."
+        )),
+        ServerRefusal::Chain(error @ (ChainError::SelfSigned | ChainError::BadSignature)) => Outcome::fail(format!(
+            "{d} presents a certificate that is not believed: {error}; not in remoteCAContents (federation.ca)."
+        )),
+        ServerRefusal::Chain(error @ (ChainError::Expired { .. } | ChainError::IssuerOutOfDate)) => {
+            Outcome::fail(format!("{d} presents a certificate that is out of date: {error}."))
+                .remedy(format!("Ask the operator of {d} to renew it."))
+        }
+        ServerRefusal::NameMismatch { .. } | ServerRefusal::NoDnsName { .. } => Outcome::fail(format!(
+            "{d} presents a certificate for another name than its SRV target: {refusal}."
+        ))
+        .remedy(format!(
+            "Ask the operator of {d} to make the target of its SRV record and a subject alternative name of its \
+                     certificate the same."
+        )),
+        other => Outcome::fail(format!("{d} presents a certificate that is not believed: {other}."))
+            .remedy(format!("Ask the operator of {d} for a certificate without that fault.")),
+    }
+}
+
+fn over_http2(d: &Domain, seen: &Seen) -> Outcome {
+    if seen.alpn.as_deref() != Some("h2") {
+        return Outcome::fail(format!("{d} does not agree on HTTP/2 (ALPN h2), which federators speak only."))
+            .remedy(format!("Ask the operator of {d} to switch HTTP/2 on at its ingress."));
+    }
+    let certificates = count(seen.chain.len(), "certificate");
+    Outcome::pass(format!("its chain of {certificates} leads to a CA that we trust"))
+}
+
+/// Check 23: we are believed by them.
+pub(crate) fn accepted(partner: &Partner, ours: Ours<'_>) -> Outcome {
+    let Some(identity) = ours.identity else { return Outcome::skip("our client certificate cannot be used") };
+    let d = &partner.domain;
+    let Some(reply) = &partner.versions else { return Outcome::skip("nothing was asked") };
+    let issuer = chain_top(identity);
+    let rejected = |how: &str| {
+        Outcome::fail(format!("{d} rejects our client certificate: {how}")).remedy(format!(
+            "{d} rejects our client certificate: ask them to add {issuer} to tlsClientCA (with Ferrule: federation.ca); if it \
+             is there, ask for their tls.verify_depth: our chain needs {}.",
+            identity.chain().len()
+        ))
+    };
+    match reply {
+        Reply::Refused(reason) => rejected(reason),
+        Reply::Broken(reason) => Outcome::fail(format!("{d} broke the connection off: {reason}"))
+            .remedy(format!("Look at proxies and firewalls on the way, and ask the operator of {d}.")),
+        Reply::Answer { status: 400, label: None, message, .. } if is_nginx(message) => {
+            rejected(&format!("its ingress answers 400 ({})", nginx_reason(message)))
+        }
+        Reply::Answer { status: 400, label: Some(label), message, .. } if label == "authentication-failure" => {
+            rejected(&format!("400 {label} ({message})"))
+        }
+        Reply::Answer { status, label: Some(label), .. }
+            if label == "no-client-certificate" || label == "certificate-parse-error" =>
+        {
+            Outcome::fail(format!("{d} did not get our client certificate: {status} {label}")).remedy(format!(
+                "Ask the operator of {d} to let its ingress pass the client certificate on in X-SSL-Certificate."
+            ))
+        }
+        Reply::Answer { .. } => Outcome::pass(format!("the certificate by {issuer} is accepted")),
+    }
+}
+
+/// What nginx says to a client whose certificate it does not like.
+fn is_nginx(message: &str) -> bool {
+    message.contains("SSL certificate") || message.contains("<center>nginx")
+}
+
+fn nginx_reason(message: &str) -> &'static str {
+    if message.contains("No required SSL certificate was sent") {
+        "No required SSL certificate was sent"
+    } else if message.contains("SSL certificate error") {
+        "The SSL certificate error"
+    } else {
+        "a page of nginx"
+    }
+}
+
+/// Who signed what we send last: what the other side has to know.
+fn chain_top(identity: &Identity) -> String {
+    let last = identity.chain().last().and_then(|der| tls::Certificate::parse(der).ok());
+    last.map_or_else(|| "our CA".to_owned(), |last| last.issuer)
+}
+
+/// Check 24: short enough, for us and for them.
+pub(crate) fn depth(partner: &Partner, ours: Ours<'_>) -> Outcome {
+    let (Some(Ok(seen)), Some(roots)) = (partner.handshake.as_ref().map(|(_, seen)| seen.as_ref()), ours.roots) else {
+        return Outcome::skip("no chain was seen");
+    };
+    let d = &partner.domain;
+    let own = ours.identity.map_or(String::new(), |identity| {
+        format!(
+            "; ours has {}, for which they need a depth of {}",
+            count(identity.chain().len() - 1, "intermediate"),
+            identity.chain().len()
+        )
+    });
+    match chain::verify(&seen.chain, roots, Purpose::ServerAuth, ours.now, None) {
+        Ok(verified) if verified.signatures > ours.verify_depth => {
+            let (n, m) = (verified.signatures.saturating_sub(1), ours.verify_depth);
+            let (leaf, need) = (count(n, "intermediate"), n + 1);
+            Outcome::fail(format!("{d}'s leaf has {leaf}; tls.verify_depth is {m}, needs {need}")).remedy(format!(
+                "Set `federation.verify_depth` (tls.verify_depth) to {need}: their calls to us are refused until then."
+            ))
+        }
+        Ok(verified) => Outcome::pass(format!(
+            "{d}'s chain has {}, verify_depth is {}{own}",
+            count(verified.signatures, "signature"),
+            ours.verify_depth
+        )),
+        Err(error) => Outcome::skip(error.to_string()),
+    }
+}
+
+/// Check 25: both directions trust the same. Ferrule has one store for both, so only what a CA may issue can differ.
+pub(crate) fn both_directions(partner: &Partner, ours: Ours<'_>) -> Outcome {
+    let (Some(Ok(seen)), Some(roots)) = (partner.handshake.as_ref().map(|(_, seen)| seen.as_ref()), ours.roots) else {
+        return Outcome::skip("no chain was seen");
+    };
+    let d = &partner.domain;
+    match chain::verify(&seen.chain, roots, Purpose::ClientAuth, ours.now, None) {
+        Ok(_) => Outcome::pass("federation.ca is one store for both directions, and its CA may issue for both"),
+        Err(ChainError::LacksPurpose(_) | ChainError::LacksKeyUsage(_)) => Outcome::pass(format!(
+            "federation.ca is one store for both directions; {d}'s server certificate is none for clients, and the one it calls \
+             with is not seen from here"
+        )),
+        Err(error) => Outcome::fail(format!("outgoing works, incoming fails: for calls of {d}, {error}")),
+    }
+}
+
+/// Check 26: we allow them.
+pub(crate) fn allowed_here(partner: &Partner, ours: Ours<'_>) -> Outcome {
+    let (d, strategy) = (&partner.domain, ours.policy.strategy.as_str());
+    let whose = if ours.in_force { "of the running backend" } else { "of the file; the backend does not run" };
+    if ours.policy.allows(d) {
+        return Outcome::pass(format!("allowed by the policy {whose} ({strategy})"));
+    }
+    Outcome::fail(format!(
+        "{d} is not allowed here (federationStrategy/allowDynamic): the policy {whose} is {strategy}"
+    ))
+    .remedy(match strategy {
+        "allowNone" => {
+            format!("Set `federation.strategy` to allowDynamic and allow {d} with `ferrule federation allow {d}`.")
+        }
+        _ => format!(
+            "Allow it with `ferrule federation allow {d}`, or list it in `[[federation.remotes]]` (allowedDomains)."
+        ),
+    })
+}
+
+/// Check 27: they allow us.
+pub(crate) fn allowed_there(partner: &Partner, ours: Ours<'_>) -> Outcome {
+    let (d, own) = (&partner.domain, ours.domain);
+    match (&partner.versions, first_label(partner)) {
+        (None, _) => Outcome::skip("nothing was asked"),
+        (_, Some("federation-denied")) => {
+            Outcome::fail(format!("{d} answered federation-denied: ask its operator to allow {own}."))
+                .remedy(format!("Ask the operator of {d} to allow {own} (federationStrategy.allowedDomains; with Ferrule: `ferrule federation allow {own}`)."))
+        }
+        _ => Outcome::pass(format!("{d} does not deny {own}")),
+    }
+}
+
+/// The first label that it refused us with.
+fn first_label(partner: &Partner) -> Option<&str> {
+    [&partner.versions, &partner.lookup].into_iter().flatten().find_map(|reply| match reply {
+        Reply::Answer { status: 200..=299, .. } => None,
+        Reply::Answer { label, .. } => label.as_deref(),
+        _ => None,
+    })
+}
+
+/// Check 28: they believe that we are who we say.
+pub(crate) fn origin(partner: &Partner, ours: Ours<'_>) -> Outcome {
+    let (d, own) = (&partner.domain, ours.domain);
+    if let Some(Reply::Answer { status, label: Some(label), message, .. }) = &partner.versions {
+        match (*status, label.as_str()) {
+            (403, "authentication-failure") => {
+                return Outcome::fail(format!("{d} reports authentication-failure: {message}"));
+            }
+            (422, "invalid-domain") | (400, "discovery-failure") => {
+                return Outcome::fail(format!("{d} cannot find us: {status} {label} ({message})")).remedy(format!(
+                    "Look whether {} can be seen from where {d} is: its name server does not find it.",
+                    ours.service.name
+                ));
+            }
+            _ => {}
+        }
+    }
+    let Some(identity) = ours.identity else { return Outcome::skip("our client certificate cannot be used") };
+    let targets: Vec<&str> = ours.service.targets.iter().map(|one| one.target.host.as_str()).collect();
+    if targets.iter().any(|target| identity.leaf().presents(target)) {
+        return Outcome::pass(format!(
+            "the SRV record of {own} names {}, and so does our certificate",
+            targets.join(", ")
+        ));
+    }
+    let names = identity.leaf().names().join(", ");
+    let record = if targets.is_empty() { "there is none".to_owned() } else { targets.join(", ") };
+    Outcome::fail(format!(
+        "{d} will report authentication-failure: none of our SRV targets is in the SAN. SRV: {record}; certificate: {names}."
+    ))
+}
+
+/// Check 29: a version in common.
+pub(crate) fn versions(partner: &Partner) -> Outcome {
+    let d = &partner.domain;
+    let Some(reply) = &partner.versions else { return Outcome::skip("nothing was asked") };
+    let Reply::Answer { status, label, message, .. } = reply else { return Outcome::skip("there was no answer") };
+    if !(200..=299).contains(status) {
+        let label = label.as_deref().unwrap_or(message);
+        return Outcome::fail(format!("Call reached {d} but failed: {status} {label}")).remedy(format!(
+            "Ask the operator of {d} what answers at POST /federation/brig/api-version: it is no federator that we know."
+        ));
+    }
+    let Some(info) = supported(reply) else {
+        return Outcome::fail(format!("{d} answers api-version with something that is no list of versions: {message}"))
+            .remedy(format!("Ask the operator of {d} what answers at POST /federation/brig/api-version."));
+    };
+    let we = SUPPORTED.map(|version| version.to_string()).join(", ");
+    let they = info.supported_versions.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    match negotiate(&info) {
+        Ok(version) => Outcome::pass(format!("version {version}: we speak {we}, they {they}")),
+        Err(error) => Outcome::fail(format!(
+            "No common federation API version: we {we}, they {they} (federation-version-error): {error}"
+        )),
+    }
+}
+
+/// Check 30: there and back.
+pub(crate) fn round_trip(partner: &Partner) -> Outcome {
+    let d = &partner.domain;
+    match &partner.lookup {
+        None => Outcome::skip("nothing was asked"),
+        Some(Reply::Answer { status: 200..=299, took, .. }) => {
+            Outcome::pass(format!("a random handle was looked up within {} ms", took.as_millis()))
+        }
+        Some(Reply::Answer { status, label, message, .. }) => {
+            let label = label.as_deref().unwrap_or("without label");
+            Outcome::fail(format!("Call reached {d} but failed: {status} {label} ({message})"))
+        }
+        Some(Reply::Refused(reason) | Reply::Broken(reason)) => {
+            Outcome::fail(format!("Call reached {d} but failed: {reason}"))
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The table of checks, for `docs/doctor.md`.
+
+use std::fmt::Write;
+
+use crate::catalogue::{CHECKS, Check, Group};
+
+/// The document about the checks, made of [`CHECKS`].
+pub fn documentation() -> String {
+    let mut text = String::from(HEAD);
+    for group in Group::ALL {
+        let _ = write!(
+            text,
+            "\n## {}\n\n| # | check | what is looked at | what to do | option | Helm value |\n",
+            group.title()
+        );
+        text.push_str("|---|---|---|---|---|---|\n");
+        for check in CHECKS.iter().filter(|check| check.group == group) {
+            let Check { id, title, looks, remedy, option, helm, .. } = check;
+            let (option, helm) = (code(option), code(helm));
+            let needs = match check.depends_on {
+                [] => String::new(),
+                on => format!(" Needs {}.", on.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")),
+            };
+            let _ = writeln!(text, "| {id} | {title} | {looks}{needs} | {remedy} | {option} | {helm} |");
+        }
+    }
+    text
+}
+
+/// `a, b (there)` as `` `a`, `b` (there) ``.
+fn code(list: &str) -> String {
+    let one = |name: &str| match name.split_once(' ') {
+        Some((name, note)) => format!("`{name}` {note}"),
+        None => format!("`{name}`"),
+    };
+    list.split(", ").filter(|name| !name.is_empty()).map(one).collect::<Vec<_>>().join(", ")
+}
+
+const HEAD: &str = "<!-- Made of crates/doctor/src/catalogue.rs by `FERRULE_BLESS=1 cargo test -p doctor documentation`. -->
+
+# ferrule doctor
+
+`ferrule doctor` looks at a backend's federation and says what keeps others away, and what is to be done about it. It takes
+the place of dig, openssl and a search by hand after a change of DNS, certificates or allow lists.
+
+```
+ferrule doctor --config ferrule.toml                  # this backend and every backend that it allows
+ferrule doctor --config ferrule.toml partner.example  # this backend and that one
+ferrule doctor --config ferrule.toml --json           # the same as one JSON document
+ferrule doctor --ready-file ready.json --backend a.example   # a backend of `ferrule dev --ready-file ready.json`
+```
+
+The exit status is 0 if all is well, 1 if there are warnings, 2 if something failed. Nothing is changed anywhere: partners
+are asked for their versions and for a random handle that nobody has. A backend that does not run is looked at as far as its
+files and DNS go, and the checks that it would have to answer say so.
+
+`--from-outside URL` names the public address of the backend as clients have it, such as
+`https://nginz-https.wire.example.com`: whether the internal API can be reached is then tried there as well.
+
+Numbers stay what they are. A check that needs another one says `depends on N` where that one was not good.
+
+In the JSON document `checks` lists every check with `id`, `title`, `partner` (null where it is about this backend),
+`verdict` (`pass`, `warn`, `fail` or `skip`), `evidence`, `remedy`, `option`, `helm` and `depends_on`; `verdict` is the
+worst of them, `counts` how many there are of each. More fields may come, none will go.
+";

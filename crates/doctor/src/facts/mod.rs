@@ -1,0 +1,8 @@
+//! What was seen, without any opinion on it: files, name servers, listeners, partners.
+
+pub(crate) mod listener;
+pub(crate) mod local;
+pub(crate) mod material;
+pub(crate) mod partner;
+pub(crate) mod probe;
+pub(crate) mod service;

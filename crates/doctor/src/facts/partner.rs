@@ -1,0 +1,152 @@
+//! Another backend: where it is, what it shows, what it answers.
+
+use bytes::Bytes;
+use federation_api::{Rpc, VersionInfo, brig::GetUserByHandle, negotiate};
+use federator::{
+    discovery::{ResolverError, Target, service_name},
+    limits::Limits,
+};
+use http::{HeaderMap, HeaderValue, Method};
+use tls::{Identity, Roots, ServerRefusal, ServerVerifier};
+use types::{Domain, Rng, Timestamp};
+
+use super::{
+    listener::origin_header,
+    probe::{Line, Probe, Reply, Seen, Speaks, Trouble},
+    service::{Asked, Service},
+};
+
+/// What was seen of a partner. A layer that was not come to is `None`.
+pub(crate) struct Partner {
+    pub(crate) domain: Domain,
+    pub(crate) service: Service,
+    /// The handshake with the first target that could be reached, in which we showed our certificate.
+    pub(crate) handshake: Option<(Target, Result<Seen, Trouble>)>,
+    /// Whether what it showed is believed.
+    pub(crate) trusted: Option<Result<(), ServerRefusal>>,
+    /// Its answer to `api-version`.
+    pub(crate) versions: Option<Reply>,
+    /// Its answer to a look-up of a handle that nobody has.
+    pub(crate) lookup: Option<Reply>,
+}
+
+/// What is needed to look at partners.
+#[derive(Clone, Copy)]
+pub(crate) struct Means<'a> {
+    pub(crate) own_domain: &'a Domain,
+    pub(crate) resolver: &'a Asked,
+    pub(crate) limits: &'a Limits,
+    /// Whom we trust; `None` where the files cannot be used.
+    pub(crate) roots: Option<&'a Roots>,
+    /// What we show; `None` where the files cannot be used.
+    pub(crate) identity: Option<&'a Identity>,
+    pub(crate) rng: &'a dyn Rng,
+    pub(crate) now: Timestamp,
+}
+
+impl Partner {
+    /// One that took too long.
+    pub(crate) fn too_slow(domain: &Domain) -> Self {
+        let service = Service::without(service_name(domain), ResolverError::TimedOut);
+        Self { domain: domain.clone(), service, handshake: None, trusted: None, versions: None, lookup: None }
+    }
+
+    /// Goes through the layers until one does not hold. A partner that is not believed is asked nothing.
+    pub(crate) async fn look_at(domain: &Domain, means: Means<'_>) -> Self {
+        let service = Service::look_up(domain, means.resolver, means.limits).await;
+        let mut partner =
+            Self { domain: domain.clone(), service, handshake: None, trusted: None, versions: None, lookup: None };
+        let Some((target, address)) = partner.service.reached() else { return partner };
+        let target = target.clone();
+        let probe = Probe {
+            address,
+            name: &target.host,
+            identity: means.identity,
+            alpn: &[b"h2"],
+            speaks: Speaks::Everything,
+            limits: &means.limits.outbound,
+        };
+        let opened = match probe.open().await {
+            // With TLS 1.2 a server that does not like our certificate ends the handshake before we can look at its own.
+            Err(Trouble::Tls(reason)) if means.identity.is_some() => {
+                match (Probe { identity: None, ..probe }).handshake().await {
+                    Ok(seen) => {
+                        partner.judge(&target, &seen, means);
+                        partner.versions = Some(Reply::Refused(reason));
+                        partner.handshake = Some((target, Ok(seen)));
+                        return partner;
+                    }
+                    Err(_) => Err(Trouble::Tls(reason)),
+                }
+            }
+            other => other,
+        };
+        match opened {
+            Err(trouble) => partner.handshake = Some((target, Err(trouble))),
+            Ok(mut line) => {
+                partner.judge(&target, &line.seen, means);
+                partner.handshake = Some((target.clone(), Ok(line.seen.clone())));
+                if partner.trusted == Some(Ok(())) && means.identity.is_some() && line.is_http2() {
+                    partner.ask(&mut line, means).await;
+                }
+            }
+        }
+        partner
+    }
+
+    fn judge(&mut self, target: &Target, seen: &Seen, means: Means<'_>) {
+        let Some(roots) = means.roots else { return };
+        let verifier = ServerVerifier::new(std::sync::Arc::new(roots.clone()));
+        self.trusted = Some(verifier.judge(&seen.chain, &target.host, means.now));
+    }
+
+    async fn ask(&mut self, line: &mut Line, means: Means<'_>) {
+        let headers = || request_headers(means);
+        let versions = line.ask(Method::POST, "/federation/brig/api-version", headers(), b"[]").await;
+        let agreed = supported(&versions).and_then(|info| negotiate(&info).ok());
+        self.versions = Some(versions);
+        let Some(version) = agreed else { return };
+        let mut headers = headers();
+        headers.insert("x-wire-api-version", HeaderValue::from(version.0));
+        let handle = serde_json::Value::String(random_handle(means.rng)).to_string();
+        let path = format!("/federation/{}/{}", GetUserByHandle::COMPONENT, GetUserByHandle::NAME);
+        self.lookup = Some(line.send(Method::POST, &path, headers, Bytes::from(handle)).await);
+    }
+}
+
+/// The versions in an answer to `api-version`.
+pub(crate) fn supported(reply: &Reply) -> Option<VersionInfo> {
+    match reply {
+        Reply::Answer { status: 200..=299, body, .. } => serde_json::from_slice(body).ok(),
+        _ => None,
+    }
+}
+
+fn request_headers(means: Means<'_>) -> HeaderMap {
+    let mut headers = origin_header(means.own_domain);
+    let id = means.rng.uuid().to_string();
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert("wire-origin-request-id", id.clone());
+        headers.insert("request-id", id);
+    }
+    headers
+}
+
+/// One that nobody has: 128 bits of chance.
+fn random_handle(rng: &dyn Rng) -> String {
+    format!("doctor-{}", rng.uuid().simple())
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{Handle, SeededRng};
+
+    use super::*;
+
+    #[test]
+    fn the_handle_is_one() {
+        let handle = random_handle(&SeededRng::new(1));
+        assert!(handle.parse::<Handle>().is_ok(), "{handle}");
+        assert_ne!(handle, random_handle(&SeededRng::new(2)));
+    }
+}
