@@ -3,6 +3,7 @@
 mod config;
 mod demo;
 mod dev;
+mod doctor;
 mod federation;
 mod init;
 mod runtime;
@@ -38,6 +39,31 @@ enum Command {
     /// Says which other backends are allowed; the backend must be running
     #[command(subcommand)]
     Federation(FederationCommand),
+    /// Looks at DNS, TLS, trust both ways, allow lists and round trips, and says what to fix
+    ///
+    /// The exit status is 0 if all is well, 1 if there are warnings, 2 if something failed.
+    Doctor(DoctorArgs),
+}
+
+#[derive(Debug, Args)]
+struct DoctorArgs {
+    /// The backends to look at beside the own one [default: every one that is allowed by name]
+    #[arg(value_name = "DOMAIN")]
+    domains: Vec<Domain>,
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Examines a backend of a laboratory: the file that `ferrule dev --ready-file` wrote
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    ready_file: Option<PathBuf>,
+    /// Which backend of the laboratory [default: the first]
+    #[arg(long, value_name = "DOMAIN", requires = "ready_file")]
+    backend: Option<Domain>,
+    /// Prints one JSON document instead of text
+    #[arg(long)]
+    json: bool,
+    /// The public address as clients have it: whether the internal API can be reached is tried there too
+    #[arg(long, value_name = "URL")]
+    from_outside: Option<http::Uri>,
 }
 
 #[derive(Debug, Args)]
@@ -223,5 +249,6 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
         Command::Config(ConfigCommand::ImportHelm { values, out }) => config::import_helm::run(&values, &out),
         Command::Config(ConfigCommand::Nginx(args)) => config::nginx::run(args),
         Command::Federation(command) => runtime::block_on(federation::run(command)),
+        Command::Doctor(args) => runtime::block_on(doctor::run(args)),
     }
 }
