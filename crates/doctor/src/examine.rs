@@ -56,7 +56,7 @@ impl Progress for () {
 pub async fn examine(subject: Subject, progress: &dyn Progress) -> Report {
     match &subject.config {
         Err(error) => Report::new(None, Vec::new(), without_configuration(error)),
-        Ok(config) => examine_backend(config, &subject, progress).await,
+        Ok(config) => Box::pin(examine_backend(config, &subject, progress)).await,
     }
 }
 
@@ -95,7 +95,7 @@ async fn examine_backend(config: &Config, subject: &Subject, progress: &dyn Prog
         return Report::new(Some(config.domain.clone()), Vec::new(), findings.0);
     };
     let examination = Examination { config, federation, material, local: &local, limits: &limits, resolver: &resolver };
-    examination.run(subject, tried, findings, progress).await
+    Box::pin(examination.run(subject, tried, findings, progress)).await
 }
 
 fn resolver(config: &Config, limits: &Limits) -> Asked {

@@ -234,13 +234,11 @@ pub(crate) fn protocols(listener: &Listener) -> Outcome {
     };
     match (&listener.wire12, &listener.only13) {
         (Err(old), Err(new)) => {
-            return Outcome::fail(format!(
-                "{via} speaks neither TLS 1.2 with Wire's suites ({old}) nor TLS 1.3 ({new})."
-            ));
+            Outcome::fail(format!("{via} speaks neither TLS 1.2 with Wire's suites ({old}) nor TLS 1.3 ({new})."))
         }
         _ if seen.alpn.as_deref() != Some("h2") => {
-            return Outcome::fail(format!("ALPN h2 not negotiated at {via}; federators speak HTTP/2 only."))
-                .remedy("Switch HTTP/2 on at the ingress (nginx: `http2 on`), or pass TLS through to Ferrule.");
+            Outcome::fail(format!("ALPN h2 not negotiated at {via}; federators speak HTTP/2 only."))
+                .remedy("Switch HTTP/2 on at the ingress (nginx: `http2 on`), or pass TLS through to Ferrule.")
         }
         (Err(reason), Ok(_)) => Outcome::warn(format!(
             "{via} does not speak TLS 1.2 with ECDHE-*-AES256-GCM-SHA384 ({reason}): federators built on hs-tls cannot \
