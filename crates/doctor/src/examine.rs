@@ -129,7 +129,7 @@ impl Examination<'_> {
         progress.begins(&format!("looking up {domain}"));
         let service = Service::look_up(domain, self.resolver, self.limits).await;
         progress.begins("knocking at the own door");
-        let listener = Listener::look_at(config, infra, &service, identity, self.limits).await;
+        let listener = Box::pin(Listener::look_at(config, infra, &service, identity, self.limits)).await;
         tried.push(listener.internal.clone());
 
         findings.add(5, || configuration::internal_api(config, &tried));
@@ -186,7 +186,7 @@ impl Examination<'_> {
 
     /// Whom our own chain may lead to: whoever we trust, and whoever the system does.
     fn known_roots(&self) -> Roots {
-        let mut roots = self.material.roots.as_ref().map(Clone::clone).unwrap_or_default();
+        let mut roots = self.material.roots.clone().unwrap_or_default();
         // A system without a store adds nothing.
         let _ = roots.add_system();
         roots
