@@ -80,6 +80,21 @@ fn init_says_the_next_steps_in_their_order() {
     let config = format!("--config {folder}/ferrule.toml");
     let at = |step: &str| ended.stdout.find(step).unwrap_or_else(|| panic!("{step}: {}", ended.stdout));
     assert!(at(&format!("ferrule serve {config}")) < at(&format!("ferrule federation allow other.example {config}")));
+    let record = "_wire-server-federator._tcp.next.example. 600 IN SRV 0 10 8443 federator.wire.next.example.\n";
+    let address = "federator.wire.next.example. 600 IN A ";
+    let partners = "Give federation-ca.pem to the backends you federate with, and add theirs";
+    assert!(at(record) < at(address) && at(address) < at(partners) && at(partners) < at("ferrule serve "));
+}
+
+#[test]
+fn a_backend_has_a_domain_whether_it_federates_or_not() {
+    let place = tempfile::tempdir().unwrap();
+    let config = place.path().join("ferrule.toml").display().to_string();
+    fs::write(&config, "data = \"data\"\n").unwrap();
+    for command in [["config", "check", "--config", &config].as_slice(), &["serve", "--config", &config]] {
+        let ended = run_program(ferrule(), command).unwrap();
+        assert!(!ended.status.success() && ended.stderr.contains("domain"), "{ended:?}");
+    }
 }
 
 fn files(folder: &Folder) -> Vec<(std::ffi::OsString, Vec<u8>)> {

@@ -1,5 +1,7 @@
-//! The build keeps to the floors of `ARCHITECTURE.md`.
+//! The build keeps to the floors of `ARCHITECTURE.md`, and pages name what there is.
 #![allow(clippy::unwrap_used, reason = "tests")]
+
+mod documents;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
