@@ -24,6 +24,29 @@ pub const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// How long the body of a call may take that an outside federator brings.
 pub const COMPONENT_BODY: Duration = Duration::from_secs(60);
 
+/// For how long after the wish to stop a connection that is idle may still bring a request, which is answered as its last.
+/// A client that has sent one, or is about to, learns of the end by an answer, and not by a connection that closes.
+pub const LAST_REQUEST: Duration = Duration::from_secs(1);
+
+/// How many spans may wait to be sent to the collector of traces; more are lost, and counted.
+pub const SPANS_WAITING: usize = 8192;
+
+/// How many spans one message to the collector carries.
+pub const SPANS_SENT: usize = 512;
+
+/// How long a span waits for others to go with it.
+pub const SPANS_GATHERED: Duration = Duration::from_secs(1);
+
+/// How long the collector may take for a message.
+pub const EXPORT: Duration = Duration::from_secs(10);
+
+/// The pauses before a message is sent again that the collector did not take; after the last of them it is lost.
+pub const EXPORT_PAUSES: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
+
+/// How long the last spans may take when the process ends.
+pub const EXPORT_END: Duration = Duration::from_secs(2);
+
 /// How long a connection may take, and its parts. Beyond any of these it is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {

@@ -36,7 +36,7 @@ enum Socket {
     Tcp(TcpListener),
     #[cfg(unix)]
     /// The listener, and what removes its file when it goes.
-    Unix(tokio::net::UnixListener, #[expect(dead_code, reason = "kept for its drop")] SocketFile),
+    Unix(tokio::net::UnixListener, SocketFile),
 }
 
 impl Bound {
@@ -109,6 +109,14 @@ impl Bound {
     pub async fn serve(self, router: Router, stop: CancellationToken, cut: CancellationToken) {
         let tracker = TaskTracker::new();
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
+        let begin = |client: Client, place: OwnedSemaphorePermit, right: Option<Admitted>| {
+            let served = client.serve(router.clone(), stop.clone());
+            let cut = cut.clone();
+            tracker.spawn(async move {
+                cut.run_until_cancelled_owned(served).await;
+                drop((place, right));
+            });
+        };
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
@@ -116,19 +124,22 @@ impl Bound {
             };
             match accepted {
                 Ok((client, place)) => {
-                    let Some(right) = self.admit(&client) else { continue };
-                    let served = client.serve(router.clone(), stop.clone());
-                    let cut = cut.clone();
-                    tracker.spawn(async move {
-                        cut.run_until_cancelled_owned(served).await;
-                        drop((place, right));
-                    });
+                    let Some(right) = admit(self.share.as_ref(), &client) else { continue };
+                    begin(client, place, right);
                 }
                 Err(error) => pause(&error).await,
             }
         }
-        // Who comes now is refused and tries elsewhere, instead of waiting in the kernel's queue for nothing.
-        drop(self);
+        // Who has connected already, as far as he can tell, is answered; who comes now is refused and tries elsewhere,
+        // instead of waiting in the kernel's queue for nothing.
+        let Self { socket, share, .. } = self;
+        for client in socket.queued() {
+            let (Ok(place), Some(right)) = (Arc::clone(&places).try_acquire_owned(), admit(share.as_ref(), &client))
+            else {
+                continue;
+            };
+            begin(client, place, right);
+        }
         tracker.close();
         tracker.wait().await;
     }
@@ -147,13 +158,43 @@ impl Bound {
         };
         Ok((client, place))
     }
+}
 
-    /// The client's right to be served, `None` if its address has its share already.
-    fn admit(&self, client: &Client) -> Option<Option<Admitted>> {
-        match (&self.share, client) {
-            (Some(share), Client::Tcp(_, peer)) => share.admit(peer.ip()).map(Some),
-            _ => Some(None),
+impl Socket {
+    /// Closes it, and gives those who had connected and were not accepted yet.
+    fn queued(self) -> Vec<Client> {
+        // The runtime may not have heard of the last of them, so the kernel itself is asked.
+        match self {
+            Self::Tcp(listener) => {
+                let Ok(listener) = listener.into_std() else { return Vec::new() };
+                let accepted = std::iter::from_fn(|| listener.accept().ok());
+                let registered = accepted.filter_map(|(stream, peer)| {
+                    stream.set_nonblocking(true).ok()?;
+                    let _ = stream.set_nodelay(true);
+                    Some(Client::Tcp(TcpStream::from_std(stream).ok()?, peer))
+                });
+                registered.collect()
+            }
+            #[cfg(unix)]
+            Self::Unix(listener, file) => {
+                drop(file);
+                let Ok(listener) = listener.into_std() else { return Vec::new() };
+                let accepted = std::iter::from_fn(|| listener.accept().ok());
+                let registered = accepted.filter_map(|(stream, _)| {
+                    stream.set_nonblocking(true).ok()?;
+                    Some(Client::Unix(tokio::net::UnixStream::from_std(stream).ok()?))
+                });
+                registered.collect()
+            }
         }
+    }
+}
+
+/// The client's right to be served, `None` if its address has its share already.
+fn admit(share: Option<&Admission>, client: &Client) -> Option<Option<Admitted>> {
+    match (share, client) {
+        (Some(share), Client::Tcp(_, peer)) => share.admit(peer.ip()).map(Some),
+        _ => Some(None),
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use bytes::{Buf, Bytes};
-use http::{Request, Version};
+use http::{HeaderValue, Request, Version, header};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -61,7 +61,10 @@ pub(super) async fn serve<S>(
         }
         let answer = router.clone().oneshot(request);
         async move {
-            let answer = answer.await.map_err(|never: Infallible| match never {})?;
+            let mut answer = answer.await.map_err(|never: Infallible| match never {})?;
+            if exchange.is_last() {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(answer.map(|body| Answer::new(body, exchange)))
         }
     });
@@ -70,6 +73,7 @@ pub(super) async fn serve<S>(
     let mut stopped = pin!(stop.cancelled());
     let mut alarm = pin!(sleep_until(tokio::time::Instant::now()));
     let mut draining = false;
+    let mut asked_to_stop = None;
     poll_fn(|cx| {
         loop {
             if let Poll::Ready(result) = connection.as_mut().poll(cx) {
@@ -78,15 +82,24 @@ pub(super) async fn serve<S>(
                 }
                 return Poll::Ready(());
             }
-            if !draining && stopped.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if asked_to_stop.is_none() && stopped.as_mut().poll(cx).is_ready() {
+                asked_to_stop = Some(now);
+                pulse.lock().last_request();
+            }
+            // The library would close an idle connection at once, with a request on its way.
+            let waits = asked_to_stop.and_then(|since| pulse.lock().may_bring_another(since, now));
+            if !draining && asked_to_stop.is_some() && waits.is_none_or(|until| now >= until) {
                 draining = true;
                 connection.as_mut().graceful_shutdown();
                 continue;
             }
-            let now = Instant::now();
             let advice = pulse.lock().advice(now, times);
             match advice {
-                Advice::Continue(next) => alarm.as_mut().reset(next.into()),
+                Advice::Continue(next) => {
+                    let next = waits.filter(|_| !draining).map_or(next, |until| next.min(until));
+                    alarm.as_mut().reset(next.into());
+                }
                 Advice::End(overdue) => {
                     tracing::debug!(?overdue, "a client's connection is ended");
                     return Poll::Ready(());
@@ -124,6 +137,11 @@ struct Exchange {
 impl Exchange {
     fn begin(pulse: &Shared, http2: bool) -> Self {
         Self { request: pulse.lock().begin(http2), pulse: pulse.clone() }
+    }
+
+    /// Whether the connection takes no further request, and the client must be told so (HTTP/1.1).
+    fn is_last(&self) -> bool {
+        self.pulse.lock().is_last()
     }
 
     fn tell(&self, what: impl FnOnce(&mut Pulse, u64, Instant)) {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::limits::Times;
+use crate::limits::{self, Times};
 
 /// What to do about a connection now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub(super) struct Pulse {
     /// What is being answered.
     answers: HashMap<u64, Answering>,
     winding_since: Option<Instant>,
+    /// Whether the next request, or the one under way, is the last.
+    last: bool,
 }
 
 /// An answer on its way.
@@ -78,6 +80,7 @@ impl Pulse {
             last_request: 0,
             answers: HashMap::new(),
             winding_since: None,
+            last: false,
         }
     }
 
@@ -147,6 +150,26 @@ impl Pulse {
     /// No new requests are taken.
     pub(super) fn wind(&mut self, now: Instant) {
         self.winding_since.get_or_insert(now);
+    }
+
+    /// The listener stops: what is under way or on its way may still come to its end.
+    pub(super) fn last_request(&mut self) {
+        self.last = true;
+    }
+
+    /// Whether an answer must say that no other follows on this connection. HTTP/2 says that in its own way.
+    pub(super) fn is_last(&self) -> bool {
+        self.last && !self.http2
+    }
+
+    /// Until when a connection that was asked to end `since` then is left as it is, for a request that may be on its way
+    /// already; `None` where there is nothing to wait for, since HTTP/2 announces the end first and loses nothing.
+    pub(super) fn may_bring_another(&self, since: Instant, now: Instant) -> Option<Instant> {
+        if self.http2 {
+            return None;
+        }
+        let idle_since = if self.in_flight > 0 { now } else { self.head_since.unwrap_or(self.idle_since) };
+        Some(since.max(idle_since) + limits::LAST_REQUEST)
     }
 
     /// What to do now.
@@ -220,6 +243,24 @@ mod tests {
         assert_eq!(outlasts(&pulse, now), (10, Advice::End(Overdue::Head)));
         pulse.read(now + 9 * SECOND);
         assert_eq!(outlasts(&pulse, now), (10, Advice::End(Overdue::Head)), "trickling gains nothing");
+    }
+
+    #[test]
+    fn a_request_on_its_way_is_waited_for_when_the_listener_stops() {
+        let (mut pulse, now) = used(false);
+        assert!(!pulse.is_last());
+        pulse.last_request();
+        assert!(pulse.is_last());
+        let stop = now + 5 * SECOND;
+        assert_eq!(pulse.may_bring_another(stop, stop), Some(stop + limits::LAST_REQUEST));
+        let request = pulse.begin(false);
+        let later = stop + 60 * SECOND;
+        assert_eq!(pulse.may_bring_another(stop, later), Some(later + limits::LAST_REQUEST), "under way");
+        pulse.end(request, later);
+        assert_eq!(pulse.may_bring_another(stop, later + SECOND), Some(later + limits::LAST_REQUEST), "over");
+        let (mut pulse, now) = used(true);
+        pulse.last_request();
+        assert_eq!((pulse.may_bring_another(now, now), pulse.is_last()), (None, false), "HTTP/2 loses nothing");
     }
 
     #[test]
