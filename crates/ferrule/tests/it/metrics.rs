@@ -29,7 +29,7 @@ fn operator(dev: &Dev, domain: &str) -> Operator {
     Operator::of(dev.ready().backend(domain).unwrap()).unwrap()
 }
 
-/// The counters by name and value of their only label.
+/// The counters of calls by name and value of their only label; what else is measured is passed over.
 ///
 /// # Panics
 /// Anything is not as Prometheus' text format 0.0.4 has it.
@@ -45,8 +45,10 @@ fn counters(answer: &Answer) -> BTreeMap<(String, String), u64> {
         if let Some(help) = line.strip_prefix("# HELP ") {
             assert!(help.split_once(' ').is_some_and(|(_, text)| text.len() > 10), "{line}");
         } else if let Some(of) = line.strip_prefix("# TYPE ") {
-            counter = of.strip_suffix(" counter").expect(line);
-        } else {
+            let (name, kind) = of.split_once(' ').expect(line);
+            counter = name;
+            assert!(kind == "counter" || ![INCOMING, OUTGOING].contains(&counter), "{line}");
+        } else if [INCOMING, OUTGOING].contains(&counter) {
             let label = if counter == INCOMING { "origin_domain" } else { "target_domain" };
             let sample = line.strip_prefix(&format!("{counter}{{{label}=\"")).expect(line);
             let (value, count) = sample.split_once("\"} ").expect(line);
@@ -63,6 +65,34 @@ async fn counted(operator: &Operator) -> BTreeMap<(String, String), u64> {
 
 fn expected(of: &[(&str, &str, u64)]) -> BTreeMap<(String, String), u64> {
     of.iter().map(|&(name, label, count)| ((name.to_owned(), label.to_owned()), count)).collect()
+}
+
+/// On the edge, the internal listener and between backends, by declared paths alone.
+#[test]
+fn s19_the_second_scrape_has_the_durations_of_requests() {
+    run(async {
+        let dev = start(&[], vec![]);
+        let (a, b) = (operator(&dev, "a.example"), operator(&dev, "b.example"));
+        let alice = a.client("Alice").await.unwrap();
+        alice.search("bob", &"b.example".parse().unwrap()).await.unwrap().expect_status(200);
+        Call::get(a.edge(), "/made/up").send().await.unwrap().expect_status(404);
+        a.metrics().await.unwrap().expect_status(200);
+        let text = a.metrics().await.unwrap().text();
+        assert!(text.contains("# TYPE http_request_duration_seconds histogram"), "{text}");
+        let count = |labels: &str| format!("http_request_duration_seconds_count{{{labels}}} 1\n");
+        for labels in [
+            r#"handler="/i/metrics",method="GET",status_code="200""#,
+            r#"handler="/search/contacts",method="GET",status_code="200""#,
+            r#"handler="N/A",method="GET",status_code="404""#,
+        ] {
+            assert!(text.contains(&count(labels)), "{labels}: {text}");
+        }
+        assert!(!text.contains("made/up") && text.contains("process_resident_memory_bytes "), "{text}");
+        let text = b.metrics().await.unwrap().text();
+        let inward = count(r#"handler="/federation/search-users",method="POST",status_code="200""#);
+        assert!(text.contains(&inward), "{text}");
+        assert!(text.contains(r#"ferrule_certificate_expiry_timestamp_seconds{role="server"} "#), "{text}");
+    });
 }
 
 /// A cold search: the versions are asked for, then the search is sent. Each backend counts its own side of it.
