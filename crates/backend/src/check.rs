@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    certified,
     client::Target,
     config::Config,
     internal_target, keys, logging,
@@ -35,7 +36,13 @@ pub fn check(config: &Config) -> Result<Vec<String>, StartError> {
     let mut warnings: Vec<String> = risk(config).into_iter().collect();
     match config.federating() {
         None => warnings.push("federation is off: this backend will talk to no other".into()),
+        Some(_) if config.components.is_some() => {}
         Some(federation) => {
+            let to_come = certified::check(config)?;
+            if let Some(to_come) = to_come {
+                warnings.push(to_come);
+                return Ok(warnings);
+            }
             let sources = settings::tls_sources(federation);
             let (_, found) = certificates(sources, &federation.infra, surroundings.clock.as_ref())?;
             warnings.extend(found.iter().map(ToString::to_string));

@@ -22,8 +22,8 @@ use types::AddressBlock;
 
 use crate::limits;
 
-/// What the federator may ask of the internal API: whether the process lives, and whom to let in.
-const INTERNAL: [&str; 2] = ["/i/status", "/i/federation/remotes"];
+/// What the federator may ask beside: whether the process lives, whom to let in, and of which domain it is.
+const ASKED_BESIDE: [&str; 3] = ["/i/status", "/i/federation/remotes", "/api-version"];
 
 /// One component as an outside federator reaches it.
 pub(crate) struct Behind {
@@ -52,7 +52,7 @@ async fn answer(
         return web::plain(StatusCode::FORBIDDEN, "You are not the federator");
     }
     let path = request.uri().path();
-    if request.method() == Method::GET && INTERNAL.contains(&path) {
+    if request.method() == Method::GET && ASKED_BESIDE.contains(&path) {
         return match behind.internal.clone().oneshot(request).await {
             Ok(answer) => answer,
             Err(never) => match never {},

@@ -1,20 +1,30 @@
 //! Assembles the components into a running node: configuration, listeners, shutdown.
 
+mod certified;
 mod check;
 pub mod client;
 mod components;
 pub mod config;
+mod federator_node;
 pub mod init;
+mod joined;
 mod keys;
 pub mod limits;
 mod listener;
 pub mod logging;
+mod measured;
 mod node;
+pub mod notify;
 mod outside;
+mod reload;
 mod running;
 mod settings;
+pub mod telemetry;
 
 pub use check::check;
+pub use federator_node::FederatorNode;
 pub use keys::KeysError;
 pub use node::{Node, StartError, Surroundings, internal_target};
+pub use notify::Notify;
+pub use reload::ReloadError;
 pub use settings::{SettingError, limits as federation_limits, tls_sources};

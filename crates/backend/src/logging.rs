@@ -1,10 +1,23 @@
 //! Where log lines go: standard error, for people or for machines.
 
+mod json;
+mod text;
+
 use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing::Subscriber;
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt as _, registry::LookupSpan,
+    util::SubscriberInitExt as _,
+};
 
-use crate::config::{Log, LogFormat};
+use crate::{
+    config::{Log, LogFormat},
+    telemetry::{Spans, is_step},
+};
+
+/// How the names of fields begin that a span has for traces alone.
+const FOR_TRACES: &str = "otel.";
 
 /// The environment variable that overrides the configured level.
 const VARIABLE: &str = "FERRULE_LOG";
@@ -35,13 +48,30 @@ pub enum LoggingError {
 /// # Errors
 /// The level does not parse, or logging was started before.
 pub fn start(log: &Log) -> Result<(), LoggingError> {
-    let builder =
-        fmt().with_env_filter(filter(log)?).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
-    match log.format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.try_init(),
+    start_with(log, None)
+}
+
+/// The same, and `spans` learns of all that is traced, whatever the level.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(log: &Log, spans: Option<Spans>) -> Result<(), LoggingError> {
+    let mut layers = vec![lines(log.format).with_filter(filter(log)?).boxed()];
+    layers.extend(spans.map(|spans| spans.with_filter(filter_fn(is_step)).boxed()));
+    tracing_subscriber::registry().with(layers).try_init().map_err(|_| LoggingError::Twice)
+}
+
+fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    match format {
+        LogFormat::Json => Box::new(json::Json(std::io::stderr)),
+        LogFormat::Text => {
+            let colours = std::io::stderr().is_terminal();
+            Box::new(fmt::layer().fmt_fields(text::Text).with_writer(std::io::stderr).with_ansi(colours))
+        }
     }
-    .map_err(|_| LoggingError::Twice)
 }
 
 /// Whether logging could be started as configured.

@@ -3,22 +3,23 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use brig::{Brig, BrigParts, PolicyStore, Trouble};
-use federation_api::Component;
 use federator::discovery::NameServerError;
 use prometheus::Registry;
-use services::{ClientLimits, Federation, FederationClient, HopObserver, NoObserver};
+use services::{HopObserver, NoObserver};
 use store::{OpenError, Options, Place, Store};
-use tls::TlsError;
+use tls::{Reloader, TlsError};
 use types::{Clock, Domain, Rng, SystemClock, SystemRng};
+use web::metrics::{Durations, Resources};
 
 use crate::{
-    check,
+    certified, check,
     client::Target,
-    config::{self, Bind, Config},
+    config::{Bind, Config},
+    joined::Joined,
     keys::{self, KeysError},
     listener::Bound,
     logging::LoggingError,
-    outside::{Door, Outside, Setup},
+    reload::{self, ReloadError},
     running::Running,
     settings,
 };
@@ -46,6 +47,17 @@ impl Default for Surroundings {
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// An address at which somebody is to be called is none.
+    #[error("{option}")]
+    Address {
+        /// The option.
+        option: &'static str,
+        /// Why.
+        source: federator::component::AddressError,
+    },
+    /// There is no certificate from the ACME server, or it cannot be used.
+    #[error(transparent)]
+    Acme(#[from] acme::AcmeError),
     /// Nothing can be written into the data folder, or it cannot be made.
     #[error("data: nothing can be written into {}", folder.display())]
     Data {
@@ -91,6 +103,12 @@ pub enum StartError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Nobody says of which domain a stand-alone federator is.
+    #[error("domain: set it, or name the brig that can be asked for it (components.brig)")]
+    NoDomain,
+    /// The file of the policy of a stand-alone federator cannot be used.
+    #[error("policy.file")]
+    Policy(#[from] federator::policy::FilePolicyError),
     /// What is stored cannot be read.
     #[error("reading the federation policy")]
     Stored(#[from] Trouble),
@@ -108,8 +126,13 @@ pub struct Node {
     edge: SocketAddr,
     internal: Target,
     federation: Option<SocketAddr>,
+    components: Option<SocketAddr>,
     running: Running,
     store: Store,
+    policy: Arc<PolicyStore>,
+    certificates: Option<Arc<Reloader>>,
+    /// As it is in force, or would be after a restart.
+    config: Config,
 }
 
 impl Node {
@@ -129,52 +152,43 @@ impl Node {
         let internal = bind_internal(&config).await?;
         let policy = PolicyStore::load(store.clone(), &brig_settings).await?;
         let internal_config = settings::internal(&config, internal.target(), &surroundings)?;
-        let outside = match config.federating() {
-            Some(federation) => Some(open_outside(&config.domain, federation, &policy, &surroundings).await?),
-            None => None,
-        };
         let metrics = Registry::new();
-        if let Some((outside, _)) = &outside {
-            outside.federator.register_metrics(&metrics);
-        }
-        let federation: Arc<dyn Federation> = match &outside {
-            Some((outside, _)) => Arc::new(FederationClient::new(
-                config.domain.clone(),
-                outside.federator.outbound(),
-                Arc::clone(&surroundings.clock),
-                ClientLimits::default(),
-            )),
-            None => Arc::new(FederationClient::disabled(config.domain.clone())),
-        };
+        let running = Running::default();
+        certified::obtain(&config, &surroundings, &metrics, &running).await?;
+        let joined = Joined::open(&config, &policy, &surroundings).await?;
+        joined.register_metrics(&metrics);
+        let durations = Durations::default();
+        durations.register(&metrics);
+        Resources::register(&metrics);
+        let federation = joined.federation(&config.domain, &surroundings);
         let brig = Brig::new(BrigParts {
             store: store.clone(),
             settings: brig_settings,
             federation,
-            policy,
+            policy: Arc::clone(&policy),
             keys: keyring,
             clock: Arc::clone(&surroundings.clock),
             rng: Arc::clone(&surroundings.rng),
         });
         let node = Self {
-            domain: config.domain,
+            domain: config.domain.clone(),
             edge: edge.address().unwrap_or(config.edge.listen),
             internal: internal.target().clone(),
-            federation: outside.as_ref().map(|(_, door)| door.address),
-            running: Running::default(),
+            federation: joined.ingress(),
+            components: joined.components(),
+            running,
             store,
+            policy,
+            certificates: joined.certificates().cloned(),
+            config,
         };
         let served = brig.served();
         let served = served.clone().and(web::process(&served, metrics));
-        let edge = (edge, nginz::edge(&served, edge_config));
-        let internal = (internal, nginz::internal(&served, internal_config));
-        for (listener, router) in [edge, internal] {
-            node.running.listen(listener, router);
-        }
-        if let Some((outside, door)) = outside {
-            let inbound = outside.federator.inbound([(Component::Brig, brig.federation_component())].into());
-            outside.serve_ingress(door, inbound, &surroundings, &node.running);
-            outside.watch_certificates(&node.running);
-        }
+        // Without the guard against browsers, which goes by names: an outside federator has its own for this listener.
+        let for_federators = served.router(Arc::new(web::Trusting), Arc::clone(&surroundings.rng));
+        node.running.listen(edge, durations.around(nginz::edge(&served, edge_config)));
+        node.running.listen(internal, durations.around(nginz::internal(&served, internal_config)));
+        joined.serve(brig.federation_component(), for_federators, &durations, &surroundings, &node.running);
         node.running.until_stopped(housekeep(node.store.clone()));
         Ok(node)
     }
@@ -199,31 +213,36 @@ impl Node {
         self.federation
     }
 
+    /// Where an outside federator brings calls from other backends; `None` where there is none.
+    pub fn components(&self) -> Option<SocketAddr> {
+        self.components
+    }
+
+    /// Takes up anew the files of the certificates, and what the configuration says of the federation policy; the log tells
+    /// what is new. Everything else that is configured is read at start alone, and the log says so where it differs.
+    ///
+    /// # Errors
+    /// The first of the reasons why not everything was taken up.
+    pub async fn reload(&mut self, config: Config) -> Result<(), ReloadError> {
+        let certificates = match &self.certificates {
+            Some(certificates) => reload::certificates(certificates).await,
+            None => Ok(()),
+        };
+        let policy = reload::policy(&self.policy, &config).await;
+        if reload::differ_elsewhere(&self.config, &config) {
+            tracing::warn!(
+                "options that do not belong to the federation policy have changed; they count from the next start"
+            );
+        }
+        self.config = config;
+        certificates.and(policy)
+    }
+
     /// Stops accepting, lets open requests end within a deadline, and closes the store.
     pub async fn stop(self) {
         self.running.stop().await;
         self.store.close().await;
     }
-}
-
-/// The own federator and its ingress, before anybody answers behind it.
-async fn open_outside(
-    domain: &Domain,
-    federation: &config::Federation,
-    policy: &Arc<PolicyStore>,
-    surroundings: &Surroundings,
-) -> Result<(Outside, Door), StartError> {
-    let setup = Setup {
-        domain: domain.clone(),
-        infra: federation.infra.clone(),
-        sources: settings::tls_sources(federation),
-        dns: federation.dns,
-        limits: settings::limits(&federation.limits),
-        policy: Arc::<PolicyStore>::clone(policy),
-    };
-    let outside = Outside::new(setup, surroundings)?;
-    let door = Door::open("federation.listen", federation.listen, federation.verify_depth).await?;
-    Ok((outside, door))
 }
 
 /// Where the internal listener of a node with that configuration is.
@@ -241,7 +260,7 @@ fn open(config: &Config, surroundings: &Surroundings) -> Result<Store, StartErro
     Ok(Store::open(options)?)
 }
 
-async fn bind(option: &'static str, address: SocketAddr) -> Result<Bound, StartError> {
+pub(crate) async fn bind(option: &'static str, address: SocketAddr) -> Result<Bound, StartError> {
     let failed = |source| StartError::Listen { option, place: address.to_string(), source };
     Bound::tcp(address).await.map_err(failed)
 }

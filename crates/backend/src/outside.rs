@@ -9,7 +9,7 @@ use federator::{
     limits::{IngressLimits, Limits},
 };
 use services::PolicySource;
-use tls::{Reloader, Sources, TlsError, Warning};
+use tls::{Reloader, Role, Sources, TlsError, Warning};
 use tokio::net::TcpListener;
 use types::{Clock, Domain};
 
@@ -22,8 +22,8 @@ use crate::{
 pub(crate) struct Setup {
     /// The own backend domain.
     pub(crate) domain: Domain,
-    /// The name in the own certificates.
-    pub(crate) infra: Domain,
+    /// The name in the own certificates. Without one there is only the client role, in which names are not looked at.
+    pub(crate) infra: Option<Domain>,
     /// The certificates and whom to trust.
     pub(crate) sources: Sources,
     /// The name server; without it the system's.
@@ -46,8 +46,9 @@ impl Outside {
     /// Puts it together. Warnings about the certificates go to the log.
     pub(crate) fn new(setup: Setup, surroundings: &Surroundings) -> Result<Self, StartError> {
         let Setup { domain, infra, sources, dns, limits, policy } = setup;
-        let (tls, warnings) = certificates(sources, &infra, surroundings.clock.as_ref())?;
-        for warning in warnings {
+        let name = infra.as_ref().unwrap_or(&domain);
+        let (tls, warnings) = certificates(sources, name, surroundings.clock.as_ref())?;
+        for warning in warnings.iter().filter(|warning| infra.is_some() || concerns_caller(warning)) {
             tracing::warn!("{warning}");
         }
         let tls = Arc::new(tls);
@@ -66,6 +67,11 @@ impl Outside {
             observer: Arc::clone(&surroundings.observer),
         });
         Ok(Self { federator, domain, tls, limits: ingress_limits })
+    }
+
+    /// The own certificates.
+    pub(crate) fn certificates(&self) -> &Arc<Reloader> {
+        &self.tls
     }
 
     /// Takes up new certificates, until stopped.
@@ -91,6 +97,14 @@ impl Outside {
             observer: Arc::clone(&surroundings.observer),
         };
         running.serve(ingress.serve(door.listener, running.stopping()));
+    }
+}
+
+/// Whether a warning is about the certificate as that of one who calls, whatever its name is.
+fn concerns_caller(warning: &Warning) -> bool {
+    match warning {
+        Warning::NotValidNow { role, .. } | Warning::Purpose { role, .. } => *role == Role::Client,
+        _ => false,
     }
 }
 

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 use types::FederationStrategy;
 
-use super::{Config, Federation, ranges};
+use super::{Config, Federation, options::is_unset, ranges};
 
 /// The prefix of environment variables that override the file: `FERRULE_FEDERATION__VERIFY_DEPTH=3` sets
 /// `verify_depth` in `[federation]`.
@@ -100,6 +100,7 @@ pub fn from_text(
     let mut config: Config = read(text, file, environment)?;
     check(&config)?;
     config.resolve_paths(folder);
+    config.take_acme_certificate()?;
     Ok(config)
 }
 
@@ -207,18 +208,39 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if let Some((option, problem)) = ranges::account_transgression(&config.accounts) {
         return Err(ConfigError::Contradiction { option, problem });
     }
+    if let Some((option, problem)) = config.telemetry.transgression() {
+        return Err(ConfigError::Contradiction { option, problem });
+    }
     if let Some(host) = config.internal.hosts.iter().find(|host| !is_host(host)) {
         let problem = format!("`{host}` is neither a name nor an IP address, with or without a port");
         return Err(ConfigError::Contradiction { option: "internal.hosts", problem });
     }
+    if let Some(components) = &config.components {
+        components.check()?;
+        if config.federating().is_none() {
+            return wrong("components", "an outside federator wants a section [federation] that is enabled");
+        }
+    }
     let Some(federation) = &config.federation else { return Ok(()) };
+    let certified = [&federation.certificate, &federation.key].map(|path| !is_unset(path));
+    match (&config.components, certified) {
+        (None, _) if config.acme.is_some() => {}
+        (None, [false, _]) => {
+            return wrong("federation.certificate", "name the file with the own certificate chain");
+        }
+        (None, [_, false]) => return wrong("federation.key", "name the file with the key of the own certificate"),
+        (Some(_), [true, _] | [_, true]) => {
+            return wrong("federation.certificate", "certificates belong to the federator that [components] names");
+        }
+        (None, [true, true]) | (Some(_), [false, false]) => {}
+    }
     if let Some((option, problem)) = ranges::transgression(federation) {
         return Err(ConfigError::Contradiction { option, problem });
     }
     if federation.client_certificate.is_some() != federation.client_key.is_some() {
         return wrong("federation.client_certificate", "a client certificate and its key are set together");
     }
-    if federation.enabled && federation.ca.is_empty() && !federation.system_ca {
+    if config.federating_itself().is_some() && federation.ca.is_empty() && !federation.system_ca {
         return wrong("federation.ca", "name the CA certificates to trust, or set system_ca = true");
     }
     if let Some(legacy) = &federation.legacy_strategy {
@@ -256,11 +278,17 @@ impl Config {
             resolve(path);
         }
         if let Some(federation) = &mut self.federation {
-            resolve(&mut federation.certificate);
-            resolve(&mut federation.key);
+            for path in [&mut federation.certificate, &mut federation.key] {
+                if !is_unset(path) {
+                    resolve(path);
+                }
+            }
             federation.client_certificate.iter_mut().for_each(&mut resolve);
             federation.client_key.iter_mut().for_each(&mut resolve);
             federation.ca.iter_mut().for_each(&mut resolve);
+        }
+        if let Some(acme) = &mut self.acme {
+            acme.ca.iter_mut().for_each(&mut resolve);
         }
     }
 }

@@ -3,11 +3,25 @@
 //! Few knobs: each option has a default that works, except the names and certificates that nobody can guess. An
 //! unknown key is an error, because a misspelt option that is silently ignored is worse than none.
 
+mod acme;
+mod components;
+mod federator;
+mod host;
 mod load;
 mod options;
 mod ranges;
+mod telemetry;
+mod upstream;
 
+pub use self::acme::Acme;
+pub use components::Components;
+pub use federator::{
+    Answering, BehindProxy, FederatorConfig, FederatorOverrides, Inward, Outward, OwnIngress, PolicyFrom,
+    PolicyOptions, TlsOptions, load_federator,
+};
+pub use host::{HostPort, HostPortError};
 pub use load::{ConfigError, from_text, load};
 pub use options::{
     Accounts, Bind, Config, Edge, Federation, Internal, LegacyStrategy, Limits, Log, LogFormat, Remote, Tokens,
 };
+pub use telemetry::Telemetry;

@@ -1,10 +1,17 @@
 //! The options, with their defaults.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use public_api::locale::Locale;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use types::{Domain, FederationStrategy, SearchPolicy};
+
+use super::{Acme, Components, Telemetry};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +25,12 @@ pub struct Config {
     /// Accounts and sessions.
     #[serde(default)]
     pub accounts: Accounts,
+    /// Certificates from an ACME server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acme: Option<Acme>,
+    /// A federator outside this process, which then has none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub components: Option<Components>,
     /// The public edge, for clients.
     #[serde(default)]
     pub edge: Edge,
@@ -30,6 +43,9 @@ pub struct Config {
     /// What is logged, and how.
     #[serde(default)]
     pub log: Log,
+    /// Traces.
+    #[serde(default)]
+    pub telemetry: Telemetry,
     /// Access tokens and cookies.
     #[serde(default)]
     pub tokens: Tokens,
@@ -42,12 +58,20 @@ impl Config {
             domain,
             data: default_data(),
             accounts: Accounts::default(),
+            acme: None,
+            components: None,
             edge: Edge::default(),
             federation: None,
             internal: Internal::default(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
             tokens: Tokens::default(),
         }
+    }
+
+    /// How to federate by the own federator; `None` where federation is switched off, or left to an outside one.
+    pub fn federating_itself(&self) -> Option<&Federation> {
+        self.federating().filter(|_| self.components.is_none())
     }
 
     /// How to federate; `None` where federation is switched off.
@@ -221,14 +245,14 @@ impl<'de> Deserialize<'de> for Bind {
     }
 }
 
-fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| {
         serde::de::Error::custom(format!("`{text}` is not an IP address with a port, such as `127.0.0.1:8080`"))
     })
 }
 
-fn some_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+pub(super) fn some_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
     address(deserializer).map(Some)
 }
 
@@ -276,8 +300,10 @@ pub struct Federation {
     #[serde(default = "default_federation_listen", deserialize_with = "address")]
     pub listen: SocketAddr,
     /// The certificate chain of the server role, and of the client role unless that has its own.
+    #[serde(default, skip_serializing_if = "is_unset")]
     pub certificate: PathBuf,
     /// Its key: PKCS#1, PKCS#8 or SEC1.
+    #[serde(default, skip_serializing_if = "is_unset")]
     pub key: PathBuf,
     /// The certificate chain of the client role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -313,6 +339,11 @@ pub struct Federation {
     pub limits: Limits,
 }
 
+/// Whether a path that has no default is missing.
+pub(super) fn is_unset(path: &Path) -> bool {
+    path.as_os_str().is_empty()
+}
+
 fn yes() -> bool {
     true
 }
@@ -321,7 +352,7 @@ fn default_federation_listen() -> SocketAddr {
     ([0, 0, 0, 0], 8443).into()
 }
 
-fn default_verify_depth() -> u8 {
+pub(super) fn default_verify_depth() -> u8 {
     2
 }
 

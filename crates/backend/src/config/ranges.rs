@@ -21,17 +21,33 @@ const DEPTH: RangeInclusive<u64> = 1..=tls::chain::MAX_PRESENTED as u64;
 
 /// The first option that is out of its range, and what the range is.
 pub(super) fn transgression(federation: &Federation) -> Option<(&'static str, String)> {
-    let depth = u64::from(federation.verify_depth);
-    if !DEPTH.contains(&depth) {
-        let (first, last) = DEPTH.into_inner();
-        let problem = format!(
+    let of_depth = depth_transgression(federation.verify_depth).map(|problem| ("federation.verify_depth", problem));
+    of_depth.or_else(|| limit_transgression(&federation.limits))
+}
+
+/// What is wrong with a depth of chains, if anything is.
+pub(super) fn depth_transgression(depth: u8) -> Option<String> {
+    let (first, last) = DEPTH.into_inner();
+    (!DEPTH.contains(&u64::from(depth))).then(|| {
+        format!(
             "{depth} is not between {first} (a trusted CA signed the certificate directly) and {last} (the longest chain \
              that is looked at)"
-        );
-        return Some(("federation.verify_depth", problem));
+        )
+    })
+}
+
+/// The same of the options of a stand-alone federator, which have no section around them.
+pub(super) fn federator_transgression(limits: &Limits, refresh: u64) -> Option<(&'static str, String)> {
+    if !MILLISECONDS.contains(&refresh) {
+        let (first, last) = MILLISECONDS.into_inner();
+        return Some(("policy.refresh", format!("{refresh} ms is not between {first} and {last}")));
     }
-    let ranged = ranged(&federation.limits);
-    ranged.into_iter().find_map(|(option, value, unit, range)| {
+    let (option, problem) = limit_transgression(limits)?;
+    Some((option.trim_start_matches("federation."), problem))
+}
+
+fn limit_transgression(limits: &Limits) -> Option<(&'static str, String)> {
+    ranged(limits).into_iter().find_map(|(option, value, unit, range)| {
         let value = value.filter(|value| !range.contains(value))?;
         let (first, last) = range.into_inner();
         Some((option, format!("{value}{unit} is not between {first} and {last}")))

@@ -1,10 +1,12 @@
 //! The commands: what each takes, and where it is carried out.
 
+mod cert;
 mod config;
 mod demo;
 mod dev;
 mod doctor;
 mod federation;
+mod federator;
 mod init;
 mod runtime;
 mod serve;
@@ -31,8 +33,12 @@ enum Command {
     Dev(DevArgs),
     /// Runs a backend
     Serve(ConfigFile),
+    Federator(federator::FederatorArgs),
     /// Writes a configuration, token keys and a federation CA, and says what to put into DNS
     Init(InitArgs),
+    /// Makes, renews and explains certificates for federation
+    #[command(subcommand)]
+    Cert(cert::CertCommand),
     /// Shows or checks a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -243,7 +249,9 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
         Command::Demo(args) => runtime::block_on(demo::run(args)),
         Command::Dev(args) => runtime::block_on(dev::run(args)),
         Command::Serve(args) => serve::run(&args.config),
+        Command::Federator(args) => federator::run(args),
         Command::Init(args) => init::run(&args),
+        Command::Cert(command) => cert::run(&command),
         Command::Config(ConfigCommand::Show(args)) => config::show(&args.config),
         Command::Config(ConfigCommand::Check(args)) => config::check(&args.config),
         Command::Config(ConfigCommand::ImportHelm { values, out }) => config::import_helm::run(&values, &out),

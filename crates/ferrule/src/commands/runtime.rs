@@ -3,9 +3,11 @@
 use std::{
     future::{Future, pending},
     process::ExitCode,
+    sync::Arc,
 };
 
 use anyhow::{Context, Result};
+use backend::Notify;
 use tokio::sync::watch;
 
 use crate::output;
@@ -14,6 +16,81 @@ use crate::output;
 pub fn block_on(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     runtime.block_on(command)
+}
+
+/// Runs something that serves until it is asked to end; asked twice, what is still open is cut. On SIGHUP it is to read its
+/// files again. The supervisor is told of all that.
+pub fn serve<N>(
+    start: impl Future<Output = Result<N, backend::StartError>>,
+    ready: impl FnOnce(&N),
+    mut reload: impl AsyncFnMut(&mut N),
+    stop: impl AsyncFnOnce(N),
+) -> Result<ExitCode> {
+    block_on(async move {
+        let ending = Ending::watch()?;
+        let mut reloading = Reloading::watch()?;
+        let notify = Arc::new(Notify::from_environment());
+        let mut node = tokio::select! {
+            node = start => node?,
+            () = ending.asked() => return Ok(ending.interrupted()),
+        };
+        ready(&node);
+        notify.ready("Serving");
+        let supervisor = Arc::clone(&notify);
+        tokio::spawn(async move { supervisor.live().await });
+        loop {
+            tokio::select! {
+                () = ending.asked() => break,
+                () = reloading.asked() => {
+                    notify.reloading();
+                    reload(&mut node).await;
+                    notify.ready("Serving");
+                }
+            }
+        }
+        notify.stopping();
+        tracing::info!("stopping once open requests are answered; the next signal cuts them");
+        tokio::select! {
+            () = stop(node) => Ok(ExitCode::SUCCESS),
+            () = ending.asked_again() => {
+                tracing::warn!("asked again: open requests are cut");
+                Ok(ending.status())
+            }
+        }
+    })
+}
+
+/// The wishes that files be read again: SIGHUP. From the moment at which this exists the signal ends nothing.
+#[cfg(unix)]
+struct Reloading(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Reloading {
+    fn watch() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self(signal(SignalKind::hangup()).context("listening to signals")?))
+    }
+
+    /// Resolves once it was asked; wishes that come meanwhile are one.
+    async fn asked(&mut self) {
+        if self.0.recv().await.is_none() {
+            pending().await
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Reloading;
+
+#[cfg(not(unix))]
+impl Reloading {
+    fn watch() -> Result<Self> {
+        Ok(Self)
+    }
+
+    async fn asked(&mut self) {
+        pending().await
+    }
 }
 
 /// The wishes that the process end: Ctrl-C, or SIGTERM from a supervisor. None is lost from the moment at which this

@@ -89,7 +89,7 @@ fn inward_an_answer_counts_for_its_ttl_and_is_asked_for_again_after_it() {
 fn both_directions_share_what_they_know() {
     run(async {
         let target = Target::recording().await;
-        let backend = target.recorder().unwrap();
+        let backend = target.recording_backend().unwrap();
         let world = target.world();
         let stranger = world.stranger("both").unwrap();
         let server = ForeignBackend::start(&stranger.certificate, after_versions(nothing_found)).await.unwrap();

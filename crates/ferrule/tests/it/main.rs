@@ -7,12 +7,15 @@
 //! - `FERRULE_TEST_LONG=1` runs longer variants of some.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod acme;
 mod bind;
+mod cert;
 mod certificates;
 mod command_line;
 mod dev;
 mod discovery;
 mod faults;
+mod federator;
 mod foreign_peers;
 mod import_helm;
 mod internal;

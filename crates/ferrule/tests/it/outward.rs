@@ -63,7 +63,7 @@ async fn s12_one_call_with_exactly_these_headers(way: &Way) {
         assert_eq!(call.names, [way.infra().as_str()], "our certificate is shown");
         assert!(!call.header("wire-origin-request-id").is_empty());
         assert_eq!(call.connection, 1, "both calls share a connection");
-        let mut expected = vec!["request-id", "wire-origin-domain", "wire-origin-request-id"];
+        let mut expected = vec!["request-id", "traceparent", "wire-origin-domain", "wire-origin-request-id"];
         if call.rpc() != "api-version" {
             expected.push("x-wire-api-version");
         }

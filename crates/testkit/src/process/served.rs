@@ -52,13 +52,7 @@ impl Folder {
     ///
     /// # Errors
     /// The program fails, or a file cannot be written.
-    pub fn init_with_dns(
-        program: &Path,
-        world: &World,
-        dns: SocketAddr,
-        domain: &str,
-        limits: &str,
-    ) -> Result<Self> {
+    pub fn init_with_dns(program: &Path, world: &World, dns: SocketAddr, domain: &str, limits: &str) -> Result<Self> {
         let this = Self::init_only(program, domain)?;
         let identity = world.certificates().issue(Specimen::Good, this.infra.as_str())?;
         fs::write(this.path("federation.pem"), identity.chain)?;

@@ -27,7 +27,7 @@ use types::{
     SystemClock, SystemRng,
 };
 
-use super::RecordingComponent;
+use super::{Components, RecordingComponent};
 use crate::{Answer, Specimen, World};
 
 /// How a [`RecordingBackend`] is made.
@@ -141,14 +141,7 @@ impl RecordingBackend {
 
     /// Puts a remote on the allow list.
     pub fn allow(&self, domain: &Domain) {
-        self.policy.change(|policy| {
-            let config = FederationDomainConfig {
-                domain: domain.clone(),
-                search_policy: SearchPolicy::FullSearch,
-                restriction: FederationRestriction::AllowAll(()),
-            };
-            policy.remotes.insert(domain.clone(), config);
-        });
+        self.policy.allow(domain);
     }
 
     /// Takes a remote off the allow list.
@@ -171,17 +164,18 @@ impl RecordingBackend {
     /// # Errors
     /// Never; an error is an answer.
     pub async fn search(&self, remote: &Domain, term: &str) -> Result<Answer> {
-        let request = SearchRequest { term: term.to_owned(), from: None, only_in_teams: None, types: None };
-        let context = CallContext::new("00000000-0000-4000-8000-0000000000aa");
-        Ok(match self.federation.call::<SearchUsers>(&context, remote, &request).await {
-            Ok(found) => Response::new(Bytes::from(serde_json::to_vec(&found)?)).into(),
-            Err(error) => error.to_failure().to_response().into(),
-        })
+        Ok(search(&self.federation, remote, term).await)
+    }
+
+    /// The components.
+    pub fn components(&self) -> Components {
+        let Self { brig, cargohold, galley, .. } = self;
+        Components { brig: Arc::clone(brig), cargohold: Arc::clone(cargohold), galley: Arc::clone(galley) }
     }
 
     /// How many calls reached any component.
     pub fn calls(&self) -> usize {
-        [&self.brig, &self.cargohold, &self.galley].iter().map(|component| component.calls().len()).sum()
+        self.components().calls()
     }
 
     /// Asks the ingress to end as on a shutdown.
@@ -190,8 +184,18 @@ impl RecordingBackend {
     }
 }
 
+/// Searches at a remote as a component, and tells the outcome as a client would be told.
+pub async fn search(federation: &Arc<dyn Federation>, remote: &Domain, term: &str) -> Answer {
+    let request = SearchRequest { term: term.to_owned(), from: None, only_in_teams: None, types: None };
+    let context = CallContext::new("00000000-0000-4000-8000-0000000000aa");
+    match federation.call::<SearchUsers>(&context, remote, &request).await {
+        Ok(found) => Response::new(Bytes::from(serde_json::to_vec(&found).expect("shapes are JSON"))).into(),
+        Err(error) => error.to_failure().to_response().into(),
+    }
+}
+
 /// A policy that a test changes.
-struct Policy(Mutex<Arc<FederationPolicy>>);
+pub(super) struct Policy(Mutex<Arc<FederationPolicy>>);
 
 impl Default for Policy {
     fn default() -> Self {
@@ -201,6 +205,18 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Puts a remote on the allow list.
+    pub(super) fn allow(&self, domain: &Domain) {
+        self.change(|policy| {
+            let config = FederationDomainConfig {
+                domain: domain.clone(),
+                search_policy: SearchPolicy::FullSearch,
+                restriction: FederationRestriction::AllowAll(()),
+            };
+            policy.remotes.insert(domain.clone(), config);
+        });
+    }
+
     fn change(&self, change: impl FnOnce(&mut FederationPolicy)) {
         let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(&mut current));

@@ -1,6 +1,7 @@
 //! What the scenarios stand on: one runtime, and the backends that several of them share.
 
 mod network;
+mod standalone;
 mod target;
 mod way;
 
@@ -12,12 +13,14 @@ use std::{
 };
 
 use testkit::{
+    World,
     process::{Dev, DevPlan},
     recording::RecordingPlan,
 };
 use tokio::{net::TcpListener, runtime::Runtime, sync::OnceCell, time::timeout};
 
 pub use network::Network;
+pub use standalone::{Pair, Standalone};
 pub use target::Target;
 pub use way::Way;
 
@@ -58,6 +61,19 @@ pub async fn dev() -> &'static Dev {
 pub async fn network() -> &'static Network {
     static NETWORK: OnceCell<Network> = OnceCell::const_new();
     NETWORK.get_or_init(|| async { Network::start(SMALL_LIMITS).await.unwrap() }).await
+}
+
+/// A `ferrule serve` with a `ferrule federator` for its calls to and from others, in a network of the test's own, with
+/// small limits.
+pub async fn pair() -> (&'static World, &'static Pair) {
+    static PAIR: OnceCell<(World, Pair)> = OnceCell::const_new();
+    let both = PAIR.get_or_init(|| async {
+        let world = World::new().await.unwrap();
+        let pair = Pair::start(&world, "pair.example", SMALL_LIMITS).await.unwrap();
+        (world, pair)
+    });
+    let (world, pair) = both.await;
+    (world, pair)
 }
 
 /// Deadlines that are short enough for a test to wait for them, and long enough for a busy machine.
@@ -102,8 +118,8 @@ pub async fn timed<T>(what: impl Future<Output = T>) -> (T, Duration) {
     (result, start.elapsed())
 }
 
-/// Makes of a scenario two tests: against `ferrule dev` (or the backends of a given ready-file), which has Ferrule's
-/// brig behind the federator, and against the recording component.
+/// Makes of a scenario tests: against `ferrule dev` (or the backends of a given ready-file), which has Ferrule's brig
+/// behind the federator, against the recording component, and both again with `ferrule federator` as a process between.
 macro_rules! both {
     ($($scenario:ident),* $(,)?) => { $(
         mod $scenario {
@@ -117,6 +133,16 @@ macro_rules! both {
             #[test]
             fn recording() {
                 run(async { super::$scenario(&Target::recording().await).await });
+            }
+
+            #[test]
+            fn federator() {
+                run(async { super::$scenario(&Target::standalone().await).await });
+            }
+
+            #[test]
+            fn federator_and_brig() {
+                run(async { super::$scenario(&Target::pair().await).await });
             }
         }
     )* };
@@ -138,6 +164,16 @@ macro_rules! both_in_a_network {
             fn recording() {
                 run(async { super::$scenario(&Target::recording().await).await });
             }
+
+            #[test]
+            fn federator() {
+                run(async { super::$scenario(&Target::standalone().await).await });
+            }
+
+            #[test]
+            fn federator_and_brig() {
+                run(async { super::$scenario(&Target::pair().await).await });
+            }
         }
     )* };
 }
@@ -156,6 +192,16 @@ macro_rules! both_ways {
             #[test]
             fn recording() {
                 run(async { super::$scenario(&Way::component().await).await });
+            }
+
+            #[test]
+            fn federator() {
+                run(async { super::$scenario(&Way::component_outside().await).await });
+            }
+
+            #[test]
+            fn federator_and_brig() {
+                run(async { super::$scenario(&Way::client_outside().await).await });
             }
         }
     )* };

@@ -9,11 +9,11 @@ use testkit::{
     client::Operator,
     peer::{Caller, Shown},
     process::{Backend, Dev},
-    recording::{RecordingBackend, RecordingPlan},
+    recording::{Components, RecordingBackend, RecordingPlan},
 };
 use types::Domain;
 
-use super::{Network, dev, network, small_plan};
+use super::{Network, Pair, Standalone, dev, network, pair, small_plan};
 
 /// A backend under test, and a foreign backend that it allows.
 pub struct Target {
@@ -32,6 +32,8 @@ enum Kind {
     Dev(&'static Dev, Operator),
     Recording(Box<(World, RecordingBackend)>),
     Served(&'static Network),
+    Standalone(Box<Standalone>),
+    Pair(&'static World, &'static Pair),
 }
 
 impl Target {
@@ -81,6 +83,28 @@ impl Target {
         Self { infra, ingress, roots, peer, kind: Kind::Recording(Box::new((world, backend))) }
     }
 
+    /// `ferrule federator` of its own, with recording components behind it.
+    pub async fn standalone() -> Self {
+        let standalone = Standalone::start(super::SMALL_LIMITS).await.unwrap();
+        let peer = standalone.world.stranger("peer").unwrap();
+        standalone.world.publish_caller(&peer);
+        standalone.served.allow(&peer.domain).await.unwrap();
+        let (infra, roots) = (standalone.folder.infra().clone(), standalone.world.certificates().root_pem());
+        let ingress = standalone.federated.ingress.unwrap();
+        Self { infra, ingress, roots, peer, kind: Kind::Standalone(Box::new(standalone)) }
+    }
+
+    /// The shared `ferrule federator` with `ferrule serve` behind it, and a new foreign backend.
+    pub async fn pair() -> Self {
+        let (world, pair) = pair().await;
+        let peer = world.stranger("peer").unwrap();
+        world.publish_caller(&peer);
+        pair.allow(&peer.domain).await;
+        let (infra, roots) = (pair.federator.infra().clone(), world.certificates().root_pem());
+        let ingress = pair.federated.ingress.unwrap();
+        Self { infra, ingress, roots, peer, kind: Kind::Pair(world, pair) }
+    }
+
     /// The foreign backend, calling.
     pub fn caller(&self) -> Caller {
         self.caller_showing(Shown::Certificate(&self.peer.certificate))
@@ -111,6 +135,8 @@ impl Target {
             Kind::Dev(dev, _) => dev.certificates(),
             Kind::Recording(both) => Some(both.0.certificates()),
             Kind::Served(network) => Some(network.world.certificates()),
+            Kind::Standalone(standalone) => Some(standalone.world.certificates()),
+            Kind::Pair(world, _) => Some(world.certificates()),
         }
     }
 
@@ -120,6 +146,8 @@ impl Target {
             Kind::Dev(_, operator) => operator.allow(domain).await.unwrap(),
             Kind::Recording(both) => both.1.allow(domain),
             Kind::Served(network) => network.operator.allow(domain).await.unwrap(),
+            Kind::Standalone(standalone) => standalone.served.allow(domain).await.unwrap(),
+            Kind::Pair(_, pair) => pair.allow(domain).await,
         }
     }
 
@@ -127,13 +155,23 @@ impl Target {
     pub fn operator(&self) -> Option<&Operator> {
         match &self.kind {
             Kind::Dev(_, operator) => Some(operator),
-            Kind::Recording(_) => None,
+            Kind::Recording(_) | Kind::Standalone(_) => None,
             Kind::Served(network) => Some(&network.operator),
+            Kind::Pair(_, pair) => Some(&pair.operator),
         }
     }
 
-    /// The recording backend, where it is one.
-    pub fn recorder(&self) -> Option<&RecordingBackend> {
+    /// The recording components, where it has such.
+    pub fn recorder(&self) -> Option<Components> {
+        match &self.kind {
+            Kind::Recording(both) => Some(both.1.components()),
+            Kind::Standalone(standalone) => Some(standalone.served.components.clone()),
+            Kind::Dev(..) | Kind::Served(_) | Kind::Pair(..) => None,
+        }
+    }
+
+    /// The recording backend, where it is one in this process.
+    pub fn recording_backend(&self) -> Option<&RecordingBackend> {
         match &self.kind {
             Kind::Recording(both) => Some(&both.1),
             _ => None,
@@ -162,6 +200,8 @@ impl Target {
             Kind::Dev(..) => panic!("this scenario needs a network of its own"),
             Kind::Recording(both) => &both.0,
             Kind::Served(network) => &network.world,
+            Kind::Standalone(standalone) => &standalone.world,
+            Kind::Pair(world, _) => world,
         }
     }
 }

@@ -1,0 +1,289 @@
+//! A stand-alone federator as a process: calls to and from other backends, for components that run elsewhere.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    extract::Request,
+    middleware::{self, Next},
+    response::Response,
+};
+use federation_api::Component;
+use federator::{
+    component::HttpComponent,
+    forwarded::Forwarded,
+    inbound::Components,
+    limits::{BrigPolicyLimits, ComponentLimits, ForwardedLimits, OutwardLimits},
+    outward,
+    policy::{BrigPolicy, FilePolicy},
+};
+use http::StatusCode;
+use prometheus::Registry;
+use services::{FederationComponent, FixedPolicy, PolicySource};
+use tls::{KeyFiles, RootSources, Sources};
+use types::{
+    Domain, FederationDomainConfig, FederationPolicy, FederationRestriction, FederationStrategy, SearchPolicy,
+};
+use web::{
+    Served, Trusting,
+    metrics::{Durations, Resources},
+};
+
+use crate::{
+    client::{Call, Target, json},
+    config::{Answering, FederatorConfig, HostPort, Inward, PolicyFrom},
+    listener::Bound,
+    measured,
+    node::{StartError, Surroundings, bind},
+    outside::{Door, Outside, Setup},
+    running::Running,
+    settings,
+};
+
+/// How long to wait before brig is asked again for the domain that it is of.
+const BRIG_IS_AWAY: Duration = Duration::from_secs(1);
+
+/// A running stand-alone federator.
+///
+/// Dropped without [`stop`](Self::stop) it ends all the same, but without waiting for calls to be answered.
+pub struct FederatorNode {
+    domain: Domain,
+    outward: SocketAddr,
+    ingress: Option<SocketAddr>,
+    behind_proxy: Option<SocketAddr>,
+    running: Running,
+}
+
+/// The listeners for calls from others, before anybody answers behind them.
+struct Doors {
+    ingress: Option<Door>,
+    behind_proxy: Option<Bound>,
+}
+
+impl FederatorNode {
+    /// Starts it; when this returns, every listener answers. Where the domain is not configured, that is once brig has
+    /// said it.
+    ///
+    /// # Errors
+    /// [`StartError`], in an operator's words. Nothing stays behind.
+    pub async fn start(config: FederatorConfig, surroundings: Surroundings) -> Result<Self, StartError> {
+        let components = components(&config.components)?;
+        let doors = Doors::open(&config.inward).await?;
+        let outward = bind("outward.listen", config.outward.listen).await?.behind(1);
+        let running = Running::default();
+        let policy = policy(&config, &running)?;
+        // Read before anything is waited for: what is wrong with the configuration is told at once.
+        let sources = sources(&config);
+        tls::Reloader::load(sources.clone())?;
+        let domain = match &config.domain {
+            Some(domain) => domain.clone(),
+            None => domain_of(config.components.brig.as_ref()).await?,
+        };
+        let setup = Setup {
+            domain: domain.clone(),
+            infra: config.inward.ingress.as_ref().map(|ingress| ingress.infra.clone()),
+            sources,
+            dns: config.dns,
+            limits: settings::limits(&config.limits),
+            policy,
+        };
+        let outside = Outside::new(setup, &surroundings)?;
+        let metrics = Registry::new();
+        outside.federator.register_metrics(&metrics);
+        let durations = Durations::default();
+        durations.register(&metrics);
+        Resources::register(&metrics);
+        let about = web::process(&Served::default(), metrics).router(Arc::new(Trusting), Arc::clone(&surroundings.rng));
+        let node = Self {
+            domain: domain.clone(),
+            outward: outward.address().unwrap_or(config.outward.listen),
+            ingress: doors.ingress.as_ref().map(|door| door.address),
+            behind_proxy: doors.behind_proxy.as_ref().and_then(Bound::address),
+            running,
+        };
+        let calls = outward::router(
+            outside.federator.outbound(),
+            OutwardLimits::default(),
+            Arc::clone(&surroundings.rng),
+            domain,
+        );
+        node.running.listen(outward, durations.around(about.clone().merge(calls)));
+        if let (Some(listener), Some(behind)) = (doors.behind_proxy, &config.inward.behind_proxy) {
+            let forwarded = Forwarded {
+                inbound: outside.federator.inbound(components.clone()),
+                proxies: behind.proxies.clone(),
+                hops: behind.hops,
+                limits: ForwardedLimits::default(),
+                clock: Arc::clone(&surroundings.clock),
+            };
+            let about = about.layer(middleware::from_fn(not_for_others));
+            node.running.listen(listener, durations.around(about.merge(forwarded.router())));
+        }
+        if let Some(door) = doors.ingress {
+            let inbound = measured::inbound(outside.federator.inbound(components), durations);
+            outside.serve_ingress(door, inbound, &surroundings, &node.running);
+        }
+        outside.watch_certificates(&node.running);
+        Ok(node)
+    }
+
+    /// The backend domain.
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// Where components ask for calls to others.
+    pub fn outward(&self) -> SocketAddr {
+        self.outward
+    }
+
+    /// Where other backends connect; `None` where there is no own ingress.
+    pub fn ingress(&self) -> Option<SocketAddr> {
+        self.ingress
+    }
+
+    /// Where an ingress in front passes on calls from others; `None` where there is none.
+    pub fn behind_proxy(&self) -> Option<SocketAddr> {
+        self.behind_proxy
+    }
+
+    /// Stops accepting, and lets open calls end within a deadline.
+    pub async fn stop(self) {
+        self.running.stop().await;
+    }
+}
+
+impl Doors {
+    async fn open(inward: &Inward) -> Result<Self, StartError> {
+        let ingress = match &inward.ingress {
+            Some(own) => Some(Door::open("inward.ingress.listen", own.listen, own.verify_depth).await?),
+            None => None,
+        };
+        let behind_proxy = match &inward.behind_proxy {
+            Some(behind) => Some(bind("inward.behind_proxy.listen", behind.listen).await?.behind(1)),
+            None => None,
+        };
+        Ok(Self { ingress, behind_proxy })
+    }
+}
+
+/// What came through an ingress is of other backends, and those ask for nothing here.
+async fn not_for_others(request: Request, next: Next) -> Response {
+    if ["x-ssl-certificate", "x-forwarded-for"].iter().any(|header| request.headers().contains_key(*header)) {
+        return web::plain(StatusCode::NOT_FOUND, "There is nothing here");
+    }
+    next.run(request).await
+}
+
+fn components(answering: &Answering) -> Result<Components, StartError> {
+    let Answering { brig, galley, cargohold } = answering;
+    let named = [
+        (Component::Brig, "components.brig", brig),
+        (Component::Galley, "components.galley", galley),
+        (Component::Cargohold, "components.cargohold", cargohold),
+    ];
+    let mut components = BTreeMap::new();
+    for (component, option, place) in named {
+        if let Some(place) = place {
+            let called = HttpComponent::new(component, &place.to_string(), ComponentLimits::default())
+                .map_err(|source| StartError::Address { option, source })?;
+            components.insert(component, Arc::new(called) as Arc<dyn FederationComponent>);
+        }
+    }
+    Ok(components)
+}
+
+/// Whom to deal with, kept fresh until stopped.
+fn policy(config: &FederatorConfig, running: &Running) -> Result<Arc<dyn PolicySource>, StartError> {
+    let options = &config.policy;
+    match (options.source, &config.components.brig, &options.file) {
+        (PolicyFrom::Brig, Some(brig), _) => {
+            let mut limits = BrigPolicyLimits::default();
+            limits.longest_pause = Duration::from_millis(options.refresh);
+            limits.shortest_pause = limits.shortest_pause.min(limits.longest_pause);
+            limits.retry = limits.retry.min(limits.longest_pause);
+            let policy = BrigPolicy::new(&brig.to_string(), limits)
+                .map_err(|source| StartError::Address { option: "components.brig", source })?;
+            let policy = Arc::new(policy);
+            let fresh = Arc::clone(&policy);
+            running.until_stopped(async move { fresh.keep_fresh().await });
+            Ok(policy)
+        }
+        (PolicyFrom::File, _, Some(file)) => {
+            let policy = Arc::new(FilePolicy::open(file)?);
+            running.until_stopped(reread(Arc::clone(&policy)));
+            Ok(policy)
+        }
+        (PolicyFrom::Brig | PolicyFrom::File | PolicyFrom::Here, ..) => {
+            let strategy = options.strategy.unwrap_or(FederationStrategy::AllowDynamic);
+            let remotes = options.allow.iter().map(|domain| (domain.clone(), allowed(domain))).collect();
+            Ok(Arc::new(FixedPolicy(Arc::new(FederationPolicy { strategy, remotes }))))
+        }
+    }
+}
+
+/// What the users of a remote may find is brig's affair.
+fn allowed(domain: &Domain) -> FederationDomainConfig {
+    let (search_policy, restriction) = (SearchPolicy::NoSearch, FederationRestriction::AllowAll(()));
+    FederationDomainConfig { domain: domain.clone(), search_policy, restriction }
+}
+
+/// Takes up changes of the file. A fault is told once.
+async fn reread(policy: Arc<FilePolicy>) {
+    let mut fault = None;
+    let mut ticks = tokio::time::interval(tls::DEFAULT_CHECK_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let reading = Arc::clone(&policy);
+        let Ok(read) = tokio::task::spawn_blocking(move || reading.reload()).await else { return };
+        match read {
+            Ok(changed) => {
+                if changed {
+                    tracing::info!(file = %policy.path().display(), "a new policy is in force");
+                }
+                fault = None;
+            }
+            Err(error) => {
+                let error = error.to_string();
+                if fault.as_ref() != Some(&error) {
+                    tracing::error!(error, "the policy stays as it was");
+                    fault = Some(error);
+                }
+            }
+        }
+    }
+}
+
+/// Certificates and whom to trust. Without an own ingress the one certificate is there for calls to others.
+fn sources(config: &FederatorConfig) -> Sources {
+    let tls = &config.tls;
+    let client = KeyFiles { certificate: tls.certificate.clone(), key: tls.key.clone() };
+    let own =
+        config.inward.ingress.as_ref().and_then(|ingress| Some((ingress.certificate.as_ref()?, ingress.key.as_ref()?)));
+    let server = match own {
+        Some((certificate, key)) => KeyFiles { certificate: certificate.clone(), key: key.clone() },
+        None => client.clone(),
+    };
+    Sources { server, client, roots: RootSources { files: tls.ca.clone(), system: tls.system_ca } }
+}
+
+/// The domain that brig says it is of (`GET /api-version`). Asks until it is answered: components start in any order.
+async fn domain_of(brig: Option<&HostPort>) -> Result<Domain, StartError> {
+    let Some(HostPort { host, port }) = brig else { return Err(StartError::NoDomain) };
+    let mut told = false;
+    loop {
+        if let Ok(mut found) = tokio::net::lookup_host((host.as_str(), *port)).await
+            && let Some(address) = found.next()
+            && let Ok(answer) = Call::get(&Target::Tcp(address), "/api-version").send().await
+            && let Some(domain) = json(&answer)["domain"].as_str().and_then(|domain| domain.parse().ok())
+        {
+            tracing::info!(%domain, "brig says of which domain it is");
+            return Ok(domain);
+        }
+        if !told {
+            tracing::warn!("no domain is configured, and brig does not say of which it is; waiting until it does");
+            told = true;
+        }
+        tokio::time::sleep(BRIG_IS_AWAY).await;
+    }
+}

@@ -1,0 +1,157 @@
+//! How a backend is joined to others: not at all, by the own federator, or by one outside this process.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::Router;
+use brig::PolicyStore;
+use federation_api::Component;
+use federator::{limits::OutsideLimits, outside::OutsideFederator};
+use prometheus::Registry;
+use services::{ClientLimits, Federation, FederationClient, FederationComponent, Outbound};
+use tls::Reloader;
+use types::{AddressBlock, Domain};
+use web::metrics::Durations;
+
+use crate::{
+    components::{self, Behind},
+    config::{self, Config},
+    listener::Bound,
+    measured,
+    node::{StartError, Surroundings, bind},
+    outside::{Door, Outside, Setup},
+    running::Running,
+    settings,
+};
+
+/// The way to and from other backends, before anybody answers behind it.
+pub(crate) enum Joined {
+    /// Federation is off.
+    Apart,
+    /// By a federator of another process.
+    Through(Through),
+    /// By the own federator and its ingress.
+    Within(Box<(Outside, Door)>),
+}
+
+/// A federator of another process.
+pub(crate) struct Through {
+    outbound: Arc<dyn Outbound>,
+    listener: Bound,
+    address: SocketAddr,
+    federators: Vec<AddressBlock>,
+}
+
+impl Joined {
+    /// Binds what is to be bound.
+    pub(crate) async fn open(
+        config: &Config,
+        policy: &Arc<PolicyStore>,
+        surroundings: &Surroundings,
+    ) -> Result<Self, StartError> {
+        match (config.federating(), &config.components) {
+            (None, _) => Ok(Self::Apart),
+            (Some(_), Some(components)) => Through::open(&config.domain, components).await.map(Self::Through),
+            (Some(federation), None) => {
+                let within = within(&config.domain, federation, policy, surroundings).await?;
+                Ok(Self::Within(Box::new(within)))
+            }
+        }
+    }
+
+    /// Calls to other backends, for components.
+    pub(crate) fn federation(&self, domain: &Domain, surroundings: &Surroundings) -> Arc<dyn Federation> {
+        let outbound = match self {
+            Self::Apart => return Arc::new(FederationClient::disabled(domain.clone())),
+            Self::Through(through) => Arc::clone(&through.outbound),
+            Self::Within(within) => within.0.federator.outbound(),
+        };
+        let clock = Arc::clone(&surroundings.clock);
+        Arc::new(FederationClient::new(domain.clone(), outbound, clock, ClientLimits::default()))
+    }
+
+    /// Shows what the own federator counts.
+    pub(crate) fn register_metrics(&self, registry: &Registry) {
+        if let Self::Within(within) = self {
+            within.0.federator.register_metrics(registry);
+            measured::certificates(within.0.certificates().handle().clone(), registry);
+        }
+    }
+
+    /// The own certificates.
+    pub(crate) fn certificates(&self) -> Option<&Arc<Reloader>> {
+        match self {
+            Self::Within(within) => Some(within.0.certificates()),
+            Self::Apart | Self::Through(_) => None,
+        }
+    }
+
+    /// Where other backends connect.
+    pub(crate) fn ingress(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Within(within) => Some(within.1.address),
+            Self::Apart | Self::Through(_) => None,
+        }
+    }
+
+    /// Where an outside federator brings their calls.
+    pub(crate) fn components(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Through(through) => Some(through.address),
+            Self::Apart | Self::Within(_) => None,
+        }
+    }
+
+    /// Lets others' calls in, to brig. `internal` has the internal endpoints.
+    pub(crate) fn serve(
+        self,
+        brig: Arc<dyn FederationComponent>,
+        internal: Router,
+        durations: &Durations,
+        surroundings: &Surroundings,
+        running: &Running,
+    ) {
+        match self {
+            Self::Apart => {}
+            Self::Through(Through { listener, federators, .. }) => {
+                let behind = Behind { component: Component::Brig, answers: brig, internal, federators };
+                running.listen(listener, durations.around(components::router(behind)));
+            }
+            Self::Within(within) => {
+                let (outside, door) = *within;
+                let inbound = outside.federator.inbound([(Component::Brig, brig)].into());
+                let inbound = measured::inbound(inbound, durations.clone());
+                outside.serve_ingress(door, inbound, surroundings, running);
+                outside.watch_certificates(running);
+            }
+        }
+    }
+}
+
+impl Through {
+    async fn open(domain: &Domain, options: &config::Components) -> Result<Self, StartError> {
+        let listener = bind("components.listen", options.listen).await?.behind(1);
+        let address = listener.address().unwrap_or(options.listen);
+        let outside = OutsideFederator::new(domain.clone(), &options.federator.to_string(), OutsideLimits::default())
+            .map_err(|source| StartError::Address { option: "components.federator", source })?;
+        Ok(Self { outbound: Arc::new(outside), listener, address, federators: options.federators.clone() })
+    }
+}
+
+async fn within(
+    domain: &Domain,
+    federation: &config::Federation,
+    policy: &Arc<PolicyStore>,
+    surroundings: &Surroundings,
+) -> Result<(Outside, Door), StartError> {
+    let setup = Setup {
+        domain: domain.clone(),
+        infra: Some(federation.infra.clone()),
+        sources: settings::tls_sources(federation),
+        dns: federation.dns,
+        limits: settings::limits(&federation.limits),
+        policy: Arc::<PolicyStore>::clone(policy),
+    };
+    let outside = Outside::new(setup, surroundings)?;
+    let door = Door::open("federation.listen", federation.listen, federation.verify_depth).await?;
+    Ok((outside, door))
+}

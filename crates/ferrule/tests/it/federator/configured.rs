@@ -1,0 +1,197 @@
+//! What is written for the federator: its own file, wire-server's `federator.yaml` as it is (`federation.md` §12,
+//! scenario 17), and the policy.
+
+use std::time::Duration;
+
+use serde_json::json;
+use testkit::{
+    World,
+    http1::{Call, Place},
+    peer::{ForeignBackend, Recorded, Reply, script},
+    process::{FederatorFolder, Reserved},
+    recording::ServedComponents,
+};
+use types::Domain;
+
+use crate::support::{ferrule, run};
+
+/// As wire-server's chart writes it, for a folder.
+fn theirs(folder: &FederatorFolder, served: &ServedComponents, world: &World, more: &str) -> String {
+    let path = |name: &str| folder.path(name).display().to_string();
+    let dns = world.dns().address();
+    format!(
+        "federatorInternal:\n  host: 127.0.0.1\n  port: {}\n\
+         federatorExternal:\n  host: 127.0.0.1\n  port: {}\n\
+         brig:\n  host: 127.0.0.1\n  port: {}\n\
+         galley:\n  host: 127.0.0.1\n  port: {}\n\
+         cargohold:\n  host: 127.0.0.1\n  port: {}\n\
+         logLevel: Warn\nlogFormat: StructuredJSON\nlogNetStrings: false\n\
+         optSettings:\n  useSystemCAStore: false\n  remoteCAStore: {}\n  clientCertificate: {}\n  clientPrivateKey: {}\n  \
+         tcpConnectionTimeout: 5000000\n  dnsHost: \"{}\"\n  dnsPort: {}\n{more}",
+        Reserved::new().unwrap().address.port(),
+        Reserved::new().unwrap().address.port(),
+        served.brig.port(),
+        served.galley.port(),
+        served.cargohold.port(),
+        path("ca.pem"),
+        path("leaf.pem"),
+        path("leaf-key.pem"),
+        dns.ip(),
+        dns.port(),
+    )
+}
+
+async fn world() -> (World, ServedComponents, FederatorFolder) {
+    let world = World::new().await.unwrap();
+    let served = ServedComponents::start().await.unwrap();
+    let folder = FederatorFolder::new(ferrule(), &world, &world.domain("own")).unwrap();
+    (world, served, folder)
+}
+
+fn found(_: &Recorded) -> Reply {
+    Reply::json(&json!({"a": "profile"}))
+}
+
+/// A call to a new remote, by a federator whose outward listener is there.
+async fn remote(world: &World) -> (Domain, ForeignBackend) {
+    let stranger = world.stranger("foreign").unwrap();
+    let server = ForeignBackend::start(&stranger.certificate, script(found)).await.unwrap();
+    world.publish(&stranger.domain, &stranger.infra, server.address());
+    (stranger.domain, server)
+}
+
+async fn call(outward: std::net::SocketAddr, origin: &Domain, target: &Domain) -> testkit::Answer {
+    let path = format!("/rpc/{target}/brig/get-user-by-handle");
+    let call = Call::post(&Place::Tcp(outward), &path, &json!("bob"));
+    call.header("wire-origin-domain", origin.as_str()).send().await.unwrap()
+}
+
+#[test]
+fn s17_wire_servers_file_as_it_is() {
+    run(async {
+        let (world, served, folder) = world().await;
+        let file = folder.write("federator.yaml", &theirs(&folder, &served, &world, "")).unwrap();
+        let (target, server) = remote(&world).await;
+        served.put(&target);
+        // The file names no domain; brig is asked for it, as it is for the policy.
+        let own = folder.domain().to_string();
+        served.components.brig.answer_by(|_| panic!("no RPC"));
+        served.be(&own);
+        let federated = folder.run(&file, &[]).unwrap();
+        assert_eq!(federated.ingress, None);
+        let answer = call(federated.outward, folder.domain(), &target).await;
+        answer.expect_status(200);
+        assert_eq!(server.requests()[0].header("wire-origin-domain"), own);
+        for place in [federated.outward, federated.behind_proxy.unwrap()] {
+            for path in ["/i/status", "/i/metrics"] {
+                Call::get(&Place::Tcp(place), path).send().await.unwrap().expect_status(200);
+            }
+        }
+        federated.stop().unwrap();
+    });
+}
+
+#[test]
+fn s17_an_older_strategy_is_the_policy() {
+    run(async {
+        let (world, served, folder) = world().await;
+        let (target, _server) = remote(&world).await;
+        let (other, _other) = remote(&world).await;
+        let more = format!("  federationStrategy:\n    allowedDomains:\n      - {target}\n");
+        let file = folder.write("federator.yaml", &theirs(&folder, &served, &world, &more)).unwrap();
+        let federated = folder.run(&file, &["--domain", folder.domain().as_str()]).unwrap();
+        call(federated.outward, folder.domain(), &target).await.expect_status(200);
+        call(federated.outward, folder.domain(), &other).await.expect_error(400, "federation-denied");
+        assert_eq!(served.told(), 0, "brig is not asked");
+        assert!(federated.log().contains("federationStrategy"), "{}", federated.log());
+    });
+}
+
+#[test]
+fn s17_what_is_missing_or_cannot_be_used_keeps_it_from_starting() {
+    run(async {
+        let (world, served, folder) = world().await;
+        let good = theirs(&folder, &served, &world, "");
+        for (from, to, told) in [
+            ("clientCertificate", "clientCertificat", "clientCertificate"),
+            ("clientPrivateKey", "clientPrivateKe", "clientPrivateKey"),
+            ("/leaf.pem", "/nothing.pem", "nothing.pem"),
+            ("/leaf-key.pem", "/ca.pem", "ca.pem"),
+            ("/leaf.pem", "/leaf-key.pem", "leaf-key.pem"),
+            ("remoteCAStore: ", "remoteCAStore: /nowhere", "/nowhere"),
+        ] {
+            let file = folder.write("federator.yaml", &good.replacen(from, to, 1)).unwrap();
+            let arguments =
+                ["federator", "--domain", folder.domain().as_str(), "--config", &file.display().to_string()];
+            let ended = testkit::process::run(ferrule(), arguments).unwrap();
+            assert!(!ended.status.success() && ended.stderr.contains(told), "{told}: {}", ended.stderr);
+        }
+    });
+}
+
+#[test]
+fn a_policy_in_a_file_is_read_again_when_it_changes() {
+    run(async {
+        let (world, served, folder) = world().await;
+        let (target, _server) = remote(&world).await;
+        folder.write("policy.toml", "allowNone = true").unwrap();
+        let config = format!(
+            "domain = '{}'\ndns = '{}'\n[outward]\nlisten = '127.0.0.1:0'\n[inward.behind_proxy]\nlisten = '127.0.0.1:0'\n\
+             proxies = ['127.0.0.1']\n[components]\nbrig = '{}'\n[policy]\nsource = 'file'\nfile = 'policy.toml'\n\
+             [tls]\ncertificate = 'leaf.pem'\nkey = 'leaf-key.pem'\nca = ['ca.pem']\n",
+            folder.domain(),
+            world.dns().address(),
+            served.brig
+        );
+        let federated = folder.run(&folder.write("federator.toml", &config).unwrap(), &[]).unwrap();
+        call(federated.outward, folder.domain(), &target).await.expect_error(400, "federation-denied");
+        folder.write("policy.toml", &format!("allowedDomains = ['{target}']")).unwrap();
+        let taken_up = async {
+            while call(federated.outward, folder.domain(), &target).await.status != 200 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), taken_up).await.expect("the new policy is taken up");
+        // A broken one is told of, and changes nothing.
+        folder.write("policy.toml", "allowedDomains = 1").unwrap();
+        let told = async {
+            while !federated.log().contains("the policy stays as it was") {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), told).await.expect("the fault is told");
+        call(federated.outward, folder.domain(), &target).await.expect_status(200);
+    });
+}
+
+#[test]
+fn nobody_is_let_in_while_brig_was_never_heard_and_its_last_word_counts_while_it_is_away() {
+    run(async {
+        let (world, served, folder) = world().await;
+        let (target, _server) = remote(&world).await;
+        served.put(&target);
+        let brig = Reserved::new().unwrap();
+        let config = |brig: std::net::SocketAddr| {
+            format!(
+                "domain = '{}'\ndns = '{}'\n[outward]\nlisten = '127.0.0.1:0'\n[inward.behind_proxy]\n\
+                 listen = '127.0.0.1:0'\nproxies = ['127.0.0.1']\n[components]\nbrig = '{brig}'\n[policy]\nrefresh = 50\n\
+                 [tls]\ncertificate = 'leaf.pem'\nkey = 'leaf-key.pem'\nca = ['ca.pem']\n",
+                folder.domain(),
+                world.dns().address(),
+            )
+        };
+        let away = folder.run(&folder.write("away.toml", &config(brig.address)).unwrap(), &[]).unwrap();
+        call(away.outward, folder.domain(), &target).await.expect_error(500, "server-error");
+        let federated = folder.run(&folder.write("there.toml", &config(served.brig)).unwrap(), &[]).unwrap();
+        served.heard().await.unwrap();
+        call(federated.outward, folder.domain(), &target).await.expect_status(200);
+        drop(served);
+        let noticed = async {
+            while !federated.log().contains("brig does not say which backends are allowed") {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), noticed).await.expect("its absence is noticed");
+        call(federated.outward, folder.domain(), &target).await.expect_status(200);
+    });
+}
