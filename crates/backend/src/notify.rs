@@ -114,7 +114,8 @@ fn monotonic_micros() -> i64 {
     0
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::net::UnixDatagram;
 

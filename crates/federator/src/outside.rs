@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::RETRY_
 use http_body_util::Full;
 use public_api::error::federation as catalogue;
 use serde_json::Value;
-use services::{Body, Outbound, OutboundError, RpcCall};
+use services::{Body, Outbound, OutboundError, ReportedError, RpcCall};
 use tokio::time::timeout;
 use types::Domain;
 
@@ -106,7 +106,7 @@ fn reported(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> OutboundErr
     let status = status.as_u16();
     let Some(mut error) = read_error::parse(body) else {
         let label = catalogue::UNKNOWN_FEDERATION_ERROR.label.to_owned();
-        return OutboundError::Reported { status, label, message: text(), inner: None };
+        return OutboundError::Reported(Box::new(ReportedError { status, label, message: text(), inner: None }));
     };
     let inner = error.get_mut("inner").map(Value::take).filter(Value::is_object);
     let said = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
@@ -119,7 +119,7 @@ fn reported(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> OutboundErr
             OutboundError::Remote { status: remote_status(&message).unwrap_or_default(), inner }
         }
         (None, Some(retry_after)) if is(&catalogue::FEDERATION_BUSY) => OutboundError::Busy { retry_after },
-        (inner, _) => OutboundError::Reported { status, label, message, inner },
+        (inner, _) => OutboundError::Reported(Box::new(ReportedError { status, label, message, inner })),
     }
 }
 

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use public_api::{Failure, error::{common, federation as catalogue}};
+use public_api::{
+    Failure,
+    error::{common, federation as catalogue},
+};
 use serde_json::{Value, json};
 use types::Domain;
 
@@ -48,23 +51,27 @@ pub enum OutboundError {
         inner: Value,
     },
     /// A federator of another process said so: its status, label, message and inner error, `data` replaced.
-    #[error("{message}")]
-    Reported {
-        /// The status of its answer.
-        status: u16,
-        /// Its label; `unknown-federation-error` where its answer was no error of Wire.
-        label: String,
-        /// Its message.
-        message: String,
-        /// The remote's error, where it passed one on.
-        inner: Option<Value>,
-    },
+    #[error("{}", .0.message)]
+    Reported(Box<ReportedError>),
     /// The handshake or the certificate failed: 525 `federation-tls-error`.
     #[error("TLS failure: {0}")]
     Tls(String),
     /// The federator of another process cannot be reached: 500 `federation-not-available`.
     #[error("the federator cannot be reached: {0}")]
     Unavailable(String),
+}
+
+/// An error as a federator of another process answered it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportedError {
+    /// The status of its answer.
+    pub status: u16,
+    /// Its label; `unknown-federation-error` where its answer was no error of Wire.
+    pub label: String,
+    /// Its message.
+    pub message: String,
+    /// The remote's error, where it passed one on.
+    pub inner: Option<Value>,
 }
 
 impl OutboundError {
@@ -74,7 +81,7 @@ impl OutboundError {
             Self::AuthorizationFailure(_) => "AuthorizationFailure",
             Self::Busy { .. } | Self::ConnectionRefused(_) | Self::Http2(_) => "TransportFailure",
             Self::DiscoveryFailure(_) | Self::InvalidDomain(_) => "DiscoveryFailure",
-            Self::Local(_) | Self::Reported { .. } | Self::Unavailable(_) => "FederatorFailure",
+            Self::Local(_) | Self::Reported(_) | Self::Unavailable(_) => "FederatorFailure",
             Self::PolicyUnknown => "PolicyFailure",
             Self::Remote { .. } => "RemoteFailure",
             Self::Tls(_) => "AuthenticationFailure",
@@ -98,7 +105,8 @@ impl OutboundError {
             Self::Remote { inner, .. } => {
                 catalogue::FEDERATION_REMOTE_ERROR.because(self.to_string()).with_inner(inner.clone())
             }
-            Self::Reported { status, label, message, inner } => {
+            Self::Reported(error) => {
+                let ReportedError { status, label, message, inner } = error.as_ref();
                 let failure = Failure::reported(*status, label.clone(), message.clone());
                 inner.iter().fold(failure, |failure, inner| failure.with_inner(inner.clone()))
             }

@@ -17,7 +17,7 @@ pub use axum::body::Body;
 pub use client::{ClientLimits, FederationClient};
 pub use component::FederationComponent;
 pub use context::CallContext;
-pub use error::{FederationError, FederationErrorKind, OutboundError};
+pub use error::{FederationError, FederationErrorKind, OutboundError, ReportedError};
 pub use federation::Federation;
 pub use hop::{Hop, HopObserver, NoObserver, Step};
 pub use outbound::{Outbound, RpcCall};

@@ -123,7 +123,7 @@ impl Turn<'_> {
                 // These are never of our own making: they are made by who stands before a federator.
                 | OutboundError::Local(_)
                 | OutboundError::PolicyUnknown
-                | OutboundError::Reported { .. }
+                | OutboundError::Reported(_)
                 | OutboundError::Unavailable(_),
             ) => Verdict::Unknown,
             Err(

@@ -88,8 +88,14 @@ impl Federation for FederationClient {
         body: Bytes,
     ) -> Result<Bytes, FederationError> {
         let context = context.clone();
-        let call =
-            RpcCall { target: remote.clone(), component, rpc: rpc.clone(), version: Some(version.0.into()), body, context };
+        let call = RpcCall {
+            target: remote.clone(),
+            component,
+            rpc: rpc.clone(),
+            version: Some(version.0.into()),
+            body,
+            context,
+        };
         let answered = self.ask(call).await;
         if let (Err(kind), Some(wire)) = (&answered, &self.wire)
             && kind.doubts_version()
