@@ -17,7 +17,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tls::Role;
-use tokio::{net::TcpStream, task::JoinSet};
+use tokio::{net::TcpStream, task::JoinSet, time::sleep_until};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
@@ -219,19 +219,44 @@ impl Load {
     ///
     /// # Errors
     /// A call did not go well.
-    pub async fn run(mut self, time: Duration) -> Result<Sample> {
+    pub async fn run(self, time: Duration) -> Result<Sample> {
+        self.calls(time, None).await
+    }
+
+    /// Calls for so long, that many times a second however long an answer takes, so that fast and slow servers have the
+    /// same to do. A call that comes late because the one before took long counts from when it was due.
+    ///
+    /// # Errors
+    /// A call did not go well.
+    pub async fn paced(self, time: Duration, rate: u32) -> Result<Sample> {
+        let pause = Duration::from_secs(1) * u32::try_from(self.in_flight)? / rate;
+        self.calls(time, Some(pause)).await
+    }
+
+    async fn calls(mut self, time: Duration, pause: Option<Duration>) -> Result<Sample> {
         for n in self.connections.len()..self.in_flight {
             let shared = self.connections[n % HTTP2_CONNECTIONS].shared().context("connections for all")?;
             self.connections.push(shared);
         }
         let (started, mut tasks) = (Instant::now(), JoinSet::new());
-        for mut connection in self.connections {
+        let callers = u32::try_from(self.in_flight)?;
+        for (n, mut connection) in (0..callers).zip(self.connections) {
             tasks.spawn(async move {
                 let mut latencies = Vec::new();
+                let mut due = started + pause.unwrap_or_default() * n / callers;
                 while started.elapsed() < time {
-                    let begun = Instant::now();
+                    let begun = match pause {
+                        None => Instant::now(),
+                        // The timer is exact to a millisecond, which is no fault of the server's.
+                        Some(_) if Instant::now() < due => {
+                            sleep_until(due.into()).await;
+                            Instant::now()
+                        }
+                        Some(_) => due,
+                    };
                     connection.call().await?;
                     latencies.push(micros(begun.elapsed()));
+                    due += pause.unwrap_or_default();
                 }
                 anyhow::Ok(latencies)
             });

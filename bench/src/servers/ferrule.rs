@@ -61,13 +61,47 @@ strategy = "allowAll"
     /// It does not start.
     pub fn federator(
         programs: &Programs,
-        _ground: &Ground,
-        _credentials: &Credentials,
-        _component: &Component,
+        ground: &Ground,
+        credentials: &Credentials,
+        component: &Component,
     ) -> Result<Option<Self>> {
-        let known = Command::new(&programs.ferrule).args(["federator", "--help"]).output()?.status.success();
-        anyhow::ensure!(!known, "the bench does not know yet how to start `ferrule federator`");
-        Ok(None)
+        if !programs.have_federator()? {
+            return Ok(None);
+        }
+        let folder = ground.folder("federator")?;
+        let address = free_address()?;
+        let config = folder.join("federator.toml");
+        let text = format!(
+            r#"domain = "{BACKEND}"
+dns = "{dns}"
+[outward]
+listen = "{outward}"
+[inward.ingress]
+listen = "{address}"
+infra = "{infra}"
+[components]
+brig = "{component}"
+[policy]
+source = "here"
+strategy = "allowAll"
+[tls]
+certificate = "{certificate}"
+key = "{key}"
+ca = ["{ca}"]
+"#,
+            dns = ground.dns(),
+            outward = free_address()?,
+            infra = infra(BACKEND),
+            component = component.address,
+            certificate = credentials.certificate.display(),
+            key = credentials.key.display(),
+            ca = credentials.ca.display(),
+        );
+        fs::write(&config, text).with_context(|| config.display().to_string())?;
+        let child = start(programs, "federator", &config, address)?;
+        let own = Processes::of([child.id()]);
+        let processes = own.clone().and(&component.processes);
+        Ok(Some(Self { name: "ferrule federator → component", address, processes, own, _child: child }))
     }
 }
 

@@ -21,6 +21,14 @@ pub struct Programs {
     pub nginx: PathBuf,
 }
 
+impl Programs {
+    /// Whether Ferrule has `federator`.
+    fn have_federator(&self) -> Result<bool> {
+        let asked = Command::new(&self.ferrule).args(["federator", "--help"]).output();
+        Ok(asked.with_context(|| self.ferrule.display().to_string())?.status.success())
+    }
+}
+
 /// A running server.
 pub struct Server {
     /// What the table calls it.
