@@ -13,34 +13,56 @@ use tracing::{
 
 /// Remembers warnings of the federator, each as the text of its fields.
 #[derive(Clone, Default)]
-pub struct Warnings(Arc<Mutex<Vec<String>>>);
+pub struct Warnings(Arc<Mutex<Written>>);
+
+#[derive(Default)]
+struct Written {
+    lines: Vec<String>,
+    /// What is known of each request, and of which request is spoken now.
+    spans: Vec<String>,
+    entered: Vec<usize>,
+}
 
 impl Warnings {
     /// What was written since the last time.
     pub fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        std::mem::take(&mut self.0.lock().unwrap().lines)
     }
 }
 
 impl Subscriber for Warnings {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN && metadata.target().starts_with("federator")
+        (metadata.is_span() || *metadata.level() == Level::WARN) && metadata.target().starts_with("federator")
     }
 
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(String::new());
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        let mut written = self.0.lock().unwrap();
+        for span in written.entered.clone() {
+            line.0 += &written.spans[span];
+        }
+        written.lines.push(line.0);
     }
 
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
+    fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
+        let mut line = Line(String::new());
+        attributes.record(&mut line);
+        let mut written = self.0.lock().unwrap();
+        written.spans.push(line.0);
+        span::Id::from_u64(written.spans.len() as u64)
     }
 
     fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
+
+    fn enter(&self, id: &span::Id) {
+        self.0.lock().unwrap().entered.push(id.into_u64() as usize - 1);
+    }
+
+    fn exit(&self, _: &span::Id) {
+        self.0.lock().unwrap().entered.pop();
+    }
 }
 
 struct Line(String);
