@@ -48,7 +48,8 @@ pub struct ComponentLimits {
     /// How long an unused connection stays open: less than the 30 s after which wire-server's components close theirs,
     /// so that no call meets a connection that is being closed.
     pub idle: Duration,
-    /// How many unused connections stay open.
+    /// How many unused connections stay open. As many as calls are commonly under way: with fewer, a busy component is
+    /// connected to anew for most of the calls beyond.
     pub idle_connections: usize,
 }
 
@@ -59,7 +60,7 @@ impl Default for ComponentLimits {
             answer_head: Duration::from_secs(10),
             answer_idle: Duration::from_secs(30),
             idle: Duration::from_secs(20),
-            idle_connections: 64,
+            idle_connections: 512,
         }
     }
 }

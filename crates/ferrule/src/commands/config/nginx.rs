@@ -12,7 +12,7 @@ use crate::output;
 /// Options that are missing are taken from `[federation]` of a configuration.
 #[derive(Debug, Args)]
 pub struct NginxArgs {
-    /// A configuration of `ferrule serve`, whose section [federation] has what is not given
+    /// A configuration of `ferrule serve`, whose section `[federation]` has what is not given
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The infrastructure domain
