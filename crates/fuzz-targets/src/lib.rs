@@ -7,15 +7,23 @@
 //! Targets speak to the product through its public face, and take their input in the form in which it comes from
 //! outside: DER, a DNS message, JSON, the lines of a request.
 
+mod certificate_header;
 mod certificate_names;
 mod domain;
+mod federator_yaml;
+mod forwarded_for;
+mod helm_values;
 mod rpc_json;
 mod rpc_request;
 mod runtime;
 mod srv_answer;
 
+pub use certificate_header::certificate_header;
 pub use certificate_names::certificate_names;
 pub use domain::domain;
+pub use federator_yaml::federator_yaml;
+pub use forwarded_for::forwarded_for;
+pub use helm_values::helm_values;
 pub use rpc_json::rpc_json;
 pub use rpc_request::rpc_request;
 pub use srv_answer::srv_answer;
@@ -25,8 +33,12 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    ("certificate_header", certificate_header),
     ("certificate_names", certificate_names),
     ("domain", domain),
+    ("federator_yaml", federator_yaml),
+    ("forwarded_for", forwarded_for),
+    ("helm_values", helm_values),
     ("rpc_json", rpc_json),
     ("rpc_request", rpc_request),
     ("srv_answer", srv_answer),
