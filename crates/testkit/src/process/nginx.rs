@@ -33,8 +33,9 @@ impl Nginx {
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("    {kind}_temp_path {};\n", at(kind)))
             .concat();
+        // One process: what is killed leaves no worker behind.
         let config = format!(
-            "daemon off;\nworker_processes 1;\npid {};\nerror_log stderr info;\nevents {{ worker_connections 256; }}\n\
+            "daemon off;\nmaster_process off;\npid {};\nerror_log stderr info;\nevents {{ worker_connections 256; }}\n\
              http {{\n{temporary}    access_log off;\n{}\n}}\n",
             at("pid"),
             http(port.address),
