@@ -20,8 +20,8 @@ use hickory_resolver::{
 use types::Domain;
 
 use super::{
-    Family, Resolver, ResolverError, SrvAnswer, Target,
-    message::{Reading, question, read},
+    Family, Resolver, ResolverError, SrvAnswer,
+    message::{Reading, question, read, targets},
     srv::service_name,
 };
 
@@ -148,13 +148,7 @@ impl NameServerResolver {
         // A name that is too long with the service before it cannot have a record.
         let name = absolute(&service_name(domain)).map_err(|_| ResolverError::Absent { ttl: None })?;
         let (data, ttl) = self.records(name, RecordType::SRV).await?;
-        let targets = data.iter().filter_map(|data| match data {
-            RData::SRV(srv) => {
-                Some(Target { host: srv.target.to_ascii(), port: srv.port, priority: srv.priority, weight: srv.weight })
-            }
-            _ => None,
-        });
-        Ok(SrvAnswer { targets: targets.collect(), ttl })
+        Ok(SrvAnswer { targets: targets(&data), ttl })
     }
 }
 
