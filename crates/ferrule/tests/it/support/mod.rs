@@ -118,16 +118,15 @@ pub async fn timed<T>(what: impl Future<Output = T>) -> (T, Duration) {
     (result, start.elapsed())
 }
 
-/// Makes of a scenario tests: against `ferrule dev` (or the backends of a given ready-file), which has Ferrule's brig
-/// behind the federator, against the recording component, and both again with `ferrule federator` as a process between.
-macro_rules! both {
-    ($($scenario:ident),* $(,)?) => { $(
+/// Makes of scenarios tests against four kinds of targets, the first of which is named.
+macro_rules! with_targets {
+    ($first:ident: $($scenario:ident),*) => { $(
         mod $scenario {
             use crate::support::{Target, run};
 
             #[test]
             fn brig() {
-                run(async { super::$scenario(&Target::dev().await).await });
+                run(async { super::$scenario(&Target::$first().await).await });
             }
 
             #[test]
@@ -148,34 +147,16 @@ macro_rules! both {
     )* };
 }
 
+/// Makes of a scenario tests: against `ferrule dev` (or the backends of a given ready-file), which has Ferrule's brig
+/// behind the federator, against the recording component, and both again with `ferrule federator` as a process between.
+macro_rules! both {
+    ($($scenario:ident),* $(,)?) => { crate::support::with_targets! { dev: $($scenario),* } };
+}
+
 /// The same for scenarios that need DNS, the CA and limits in their hands: `ferrule serve` in the place of
 /// `ferrule dev`.
 macro_rules! both_in_a_network {
-    ($($scenario:ident),* $(,)?) => { $(
-        mod $scenario {
-            use crate::support::{Target, run};
-
-            #[test]
-            fn brig() {
-                run(async { super::$scenario(&Target::served().await).await });
-            }
-
-            #[test]
-            fn recording() {
-                run(async { super::$scenario(&Target::recording().await).await });
-            }
-
-            #[test]
-            fn federator() {
-                run(async { super::$scenario(&Target::standalone().await).await });
-            }
-
-            #[test]
-            fn federator_and_brig() {
-                run(async { super::$scenario(&Target::pair().await).await });
-            }
-        }
-    )* };
+    ($($scenario:ident),* $(,)?) => { crate::support::with_targets! { served: $($scenario),* } };
 }
 
 /// The same for calls to others: a client's search at Ferrule's brig, or a typed call by a component.
@@ -207,4 +188,4 @@ macro_rules! both_ways {
     )* };
 }
 
-pub(crate) use {both, both_in_a_network, both_ways};
+pub(crate) use {both, both_in_a_network, both_ways, with_targets};
