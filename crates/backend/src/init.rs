@@ -35,6 +35,8 @@ pub mod file {
     pub const CERTIFICATE: &str = "federation.pem";
     /// Its key.
     pub const KEY: &str = "federation-key.pem";
+    /// The folder for the CA certificates of other backends.
+    pub const PARTNERS: &str = "partners";
 }
 
 /// What to initialise.
@@ -44,6 +46,8 @@ pub struct Init {
     pub domain: Domain,
     /// The infrastructure domain.
     pub infra: Domain,
+    /// The folder for data; a relative one counts from the folder of the configuration.
+    pub data: String,
     /// From when certificates are good.
     pub now: Timestamp,
 }
@@ -80,6 +84,7 @@ pub fn write(folder: &Path, init: &Init, rng: &dyn Rng) -> Result<Vec<(&'static 
         (file::CA_KEY, "signs federation certificates: secret, best kept offline"),
         (file::CERTIFICATE, "the certificate shown to other backends"),
         (file::KEY, "its key: secret"),
+        (file::PARTNERS, "a folder for the CA certificates of backends you federate with"),
     ];
     if let Some((name, _)) = all.iter().find(|(name, _)| folder.join(name).exists()) {
         return Err(InitError::Exists(folder.join(name)));
@@ -90,6 +95,8 @@ pub fn write(folder: &Path, init: &Init, rng: &dyn Rng) -> Result<Vec<(&'static 
     create(&folder.join(file::CA_KEY), authority.key_pem().as_bytes(), true)?;
     federation_identity(folder, &authority, &init.infra, init.now)?;
     token_keys(folder, rng)?;
+    let partners = folder.join(file::PARTNERS);
+    fs::create_dir(&partners).map_err(|source| InitError::Write { file: partners, source })?;
     create(&folder.join(file::CONFIG), config_text(init).as_bytes(), false)?;
     Ok(all.to_vec())
 }
@@ -137,13 +144,14 @@ fn create(path: &Path, contents: &[u8], secret: bool) -> Result<(), InitError> {
 }
 
 fn config_text(init: &Init) -> String {
-    let Init { domain, infra, .. } = init;
+    let Init { domain, infra, data, .. } = init;
+    let data = toml::Value::from(data.as_str());
     format!(
         r#"# The backend domain: part of every user's identity. It can never be changed once there are users.
 domain = "{domain}"
 
 # The folder that holds all data.
-data = "data"
+data = {data}
 
 [edge]
 # Clients, in plain HTTP: terminate TLS in front of it.
@@ -162,8 +170,9 @@ infra = "{infra}"
 listen = "0.0.0.0:8443"
 certificate = "{certificate}"
 key = "{key}"
-# CA certificates of the backends to federate with. The own CA is here so that the backend trusts itself.
-ca = ["{ca}"]
+# CA certificates, in files or folders: the own one, so that the backend trusts itself, and those of the backends to
+# federate with. What is put into the folder counts within seconds.
+ca = ["{ca}", "{partners}"]
 # How many signatures may lie between a CA certificate and a peer's certificate (1: signed directly).
 verify_depth = 2
 # "allowNone", "allowDynamic" (those that `ferrule federation allow` names), or "allowAll".
@@ -172,6 +181,7 @@ strategy = "allowDynamic"
         certificate = file::CERTIFICATE,
         key = file::KEY,
         ca = file::CA,
+        partners = file::PARTNERS,
     )
 }
 
@@ -188,12 +198,13 @@ mod tests {
         let init = Init {
             domain: "example.com".parse().unwrap(),
             infra: "federator.wire.example.com".parse().unwrap(),
+            data: "/var/lib/fer\"rule".into(),
             now: Timestamp::from_seconds(1_800_000_000),
         };
         let written = write(folder.path(), &init, &SystemRng).unwrap();
-        assert_eq!(written.len(), 7);
+        assert_eq!(written.len(), 8);
         let config = config::load(&folder.path().join(file::CONFIG), std::iter::empty()).unwrap();
-        assert_eq!(config.domain, init.domain);
+        assert_eq!((&config.domain, config.data.as_path()), (&init.domain, Path::new(&init.data)));
         assert_eq!(config.federation.unwrap().infra, init.infra);
         let before = fs::read(folder.path().join(file::CA)).unwrap();
         assert!(matches!(write(folder.path(), &init, &SystemRng), Err(InitError::Exists(_))));

@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_secs(8);
 
 pub fn configured(folder: &Path) -> Config {
     let (domain, infra) = ("a.example".parse().unwrap(), "federator.a.example".parse().unwrap());
-    init::write(folder, &Init { domain, infra, now: SystemClock.now() }, &SystemRng).unwrap();
+    init::write(folder, &Init { domain, infra, data: "data".into(), now: SystemClock.now() }, &SystemRng).unwrap();
     let mut config = config::load(&folder.join(init::file::CONFIG), std::iter::empty()).unwrap();
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     config.edge.listen = any_port;

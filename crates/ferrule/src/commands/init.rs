@@ -15,7 +15,7 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
         Some(infra) => infra.clone(),
         None => format!("federator.wire.{}", args.domain).parse().context("the backend domain is too long")?,
     };
-    let init = Init { domain: args.domain.clone(), infra, now: SystemClock.now() };
+    let init = Init { domain: args.domain.clone(), infra, data: args.data.clone(), now: SystemClock.now() };
     let written = write(&args.folder, &init, &SystemRng)?;
     output::line(format_args!("Written:"))?;
     for (file, what) in &written {
@@ -33,7 +33,7 @@ Put into DNS, so that other backends find this one:
   _wire-server-federator._tcp.{domain}. 600 IN SRV 0 10 8443 {infra}.
   {infra}. 600 IN A <the address of this machine>
 
-Give federation-ca.pem to the backends you federate with, and add theirs to `ca` in ferrule.toml. Then start it:
+Give federation-ca.pem to the backends you federate with, and put theirs into the folder partners. Then start it:
   ferrule serve{config}
 
 While it runs, allow the others:

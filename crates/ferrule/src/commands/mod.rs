@@ -161,6 +161,9 @@ struct InitArgs {
     /// The infrastructure domain, where other backends reach this one [default: federator.wire.DOMAIN]
     #[arg(long)]
     infra: Option<Domain>,
+    /// The folder for data, as the configuration names it; a relative one counts from the folder written into
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data: String,
 }
 
 #[derive(Debug, Subcommand)]
@@ -180,6 +183,9 @@ enum ConfigCommand {
         /// The folder to write into
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+        /// The folder for data, as the configuration names it; a relative one counts from the folder written into
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        data: String,
     },
     /// Prints a server block for nginx as the ingress in front of a federator
     Nginx(config::nginx::NginxArgs),
@@ -254,7 +260,9 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
         Command::Cert(command) => cert::run(&command),
         Command::Config(ConfigCommand::Show(args)) => config::show(&args.config),
         Command::Config(ConfigCommand::Check(args)) => config::check(&args.config),
-        Command::Config(ConfigCommand::ImportHelm { values, out }) => config::import_helm::run(&values, &out),
+        Command::Config(ConfigCommand::ImportHelm { values, out, data }) => {
+            config::import_helm::run(&values, &out, &data)
+        }
         Command::Config(ConfigCommand::Nginx(args)) => config::nginx::run(args),
         Command::Federation(command) => runtime::block_on(federation::run(command)),
         Command::Doctor(args) => runtime::block_on(doctor::run(args)),

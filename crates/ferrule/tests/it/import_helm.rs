@@ -137,7 +137,7 @@ impl Place {
     fn import(&self, texts: &[&str]) -> Result<String, String> {
         let files: Vec<String> = (0..).zip(texts).map(|(n, text)| self.values(&format!("{n}.yaml"), text)).collect();
         let out = self.out().display().to_string();
-        let mut arguments = vec!["config", "import-helm", "--out", &out];
+        let mut arguments = vec!["config", "import-helm", "--data", "kept", "--out", &out];
         arguments.extend(files.iter().map(String::as_str));
         let ended = run_program(ferrule(), arguments).unwrap();
         if ended.status.success() { Ok(ended.stdout) } else { Err(ended.stderr) }
@@ -168,6 +168,7 @@ fn the_values_of_the_documentation_become_a_backend_that_starts() {
     let shown = run_program(ferrule(), ["config", "show", "--config", &place.config()]).unwrap();
     for set in [
         "domain = \"example.com\"",
+        &format!("data = {:?}", place.out().join("kept")),
         "infra = \"federator.wire.example.org\"",
         "verify_depth = 3",
         "strategy = \"allowDynamic\"",

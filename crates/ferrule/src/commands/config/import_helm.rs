@@ -18,10 +18,11 @@ use wire_server_config::{
 
 use crate::output;
 
-/// Makes a configuration of Helm values. Everything is judged before anything is written, and nothing is overwritten.
-pub fn run(values: &[PathBuf], out: &Path) -> Result<ExitCode> {
+/// Makes a configuration of Helm values, with that folder for data. Everything is judged before anything is written, and
+/// nothing is overwritten.
+pub fn run(values: &[PathBuf], out: &Path, data: &str) -> Result<ExitCode> {
     let merged = merged(values)?;
-    let imported = match import(&merged) {
+    let mut imported = match import(&merged) {
         Ok(imported) => imported,
         Err(problems) => {
             for problem in &problems {
@@ -30,6 +31,9 @@ pub fn run(values: &[PathBuf], out: &Path) -> Result<ExitCode> {
             bail!("nothing was written: {} to be settled in the values", counted(problems.len()));
         }
     };
+    // Options without section come before the others.
+    let data = toml::Value::from(data);
+    imported.config.insert_str(0, &format!("# The folder that holds all data.\ndata = {data}\n\n"));
     let at = out.join(init::file::CONFIG);
     config::from_text(&imported.config, &at, std::iter::empty(), out).context("the values make no configuration")?;
     write(&imported, out)?;
