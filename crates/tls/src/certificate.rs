@@ -9,6 +9,7 @@ use x509_parser::{
     extensions::{GeneralName, ParsedExtension},
     prelude::FromDer,
     public_key::PublicKey,
+    x509::SubjectPublicKeyInfo,
 };
 
 /// What a certificate says, read but not believed.
@@ -132,7 +133,7 @@ impl Certificate {
                 .extensions()
                 .iter()
                 .any(|extension| matches!(extension.parsed_extension(), ParsedExtension::NameConstraints(_))),
-            key: key_kind(&x509),
+            key: key_kind(x509.public_key()),
             signed_over_sha1: signed_over_sha1(&x509),
         })
     }
@@ -171,13 +172,13 @@ fn signed_over_sha1(x509: &X509Certificate<'_>) -> bool {
     [RSA_SHA1, ECDSA_SHA1].contains(&x509.signature_algorithm.algorithm)
 }
 
-fn key_kind(x509: &X509Certificate<'_>) -> KeyKind {
+/// The kind of a public key, as certificates and requests for them have it.
+pub(crate) fn key_kind(spki: &SubjectPublicKeyInfo<'_>) -> KeyKind {
     const EC: Oid<'static> = oid!(1.2.840.10045.2.1);
     const ED25519: Oid<'static> = oid!(1.3.101.112);
     const P256: Oid<'static> = oid!(1.2.840.10045.3.1.7);
     const P384: Oid<'static> = oid!(1.3.132.0.34);
 
-    let spki = x509.public_key();
     let algorithm = &spki.algorithm.algorithm;
     if *algorithm == ED25519 {
         return KeyKind::Ed25519;

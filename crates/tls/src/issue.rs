@@ -3,6 +3,7 @@
 //! Keys come from the provider's own random generator; dates are given by the caller.
 
 mod request;
+mod wish;
 
 use std::{fmt, sync::Arc, time::Duration};
 

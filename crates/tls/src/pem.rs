@@ -43,9 +43,11 @@ pub(crate) fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, Problem
     }
 }
 
-/// The first request for a certificate of a PEM text.
-pub(crate) fn signing_request(text: &[u8]) -> Result<CertificateSigningRequestDer<'static>, Problem> {
-    match CertificateSigningRequestDer::from_pem_slice(text) {
+/// The first request for a certificate of a PEM text, under the old label too, which Java's keytool still writes (RFC 7468
+/// §7).
+pub(crate) fn signing_request(text: &str) -> Result<CertificateSigningRequestDer<'static>, Problem> {
+    let text = text.replace(" NEW CERTIFICATE REQUEST-----", " CERTIFICATE REQUEST-----");
+    match CertificateSigningRequestDer::from_pem_slice(text.as_bytes()) {
         Ok(request) => Ok(request),
         Err(PemError::NoItemsFound) => Err(Problem::NoRequest),
         Err(error) => Err(bad_pem(error)),

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use backend::init::{self, file};
 use tls::{
     Certificate, Renewal,
@@ -78,10 +78,9 @@ fn sign(args: &SignArgs, now: Timestamp) -> Result<ExitCode> {
     let request =
         SigningRequest::from_pem(&read(&args.request)?).with_context(|| args.request.display().to_string())?;
     let names = match args.names.is_empty() {
-        true => request.dns_names(),
+        true => asked_for(&request).with_context(|| args.request.display().to_string())?,
         false => args.names.iter().map(ToString::to_string).collect(),
     };
-    ensure!(!names.is_empty(), "{} asks for no name; say which with --name", args.request.display());
     let lasts = args.days.map_or(init::LEAF_LASTS, days);
     let chain = authority.sign(&request, names.clone(), args.roles.usage(), within(&authority, now, lasts)?)?;
     let text: String = chain.iter().map(|der| certificate_pem(der)).collect();
@@ -185,6 +184,18 @@ fn names(infra: &types::Domain, more: &[Name]) -> Vec<String> {
     let mut names = vec![infra.to_string()];
     names.extend(more.iter().map(ToString::to_string).filter(|name| name != infra.as_str()));
     names
+}
+
+/// The names that a request asks for; whoever made it chose their bytes.
+fn asked_for(request: &SigningRequest) -> Result<Vec<String>> {
+    let names = request.dns_names();
+    ensure!(!names.is_empty(), "it asks for no name; say which with --name");
+    let checked = |name: &String| {
+        let name =
+            name.parse::<Name>().map_err(|why| anyhow!("it asks for {name:?} ({why}); say which with --name"))?;
+        Ok(name.to_string())
+    };
+    names.iter().map(checked).collect()
 }
 
 fn days(days: u32) -> Duration {

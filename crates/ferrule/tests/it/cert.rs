@@ -132,31 +132,82 @@ fn requests_go_both_ways_between_us_and_openssl() {
     let verified = openssl(&["verify", "-x509_strict", "-CAfile", &place.at("federation-ca.pem"), &out]);
     assert!(verified.status.success(), "{}", verified.stderr);
     assert_eq!(place.show("own.pem", &[])["certificates"][0]["days_left"], 29);
+}
 
-    let (key, request, out) = (place.at("theirs-key.pem"), place.at("theirs.csr"), place.at("theirs.pem"));
-    let made = openssl(&[
-        "req",
-        "-new",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-keyout",
-        &key,
-        "-out",
-        &request,
-        "-subj",
-        "/O=Example",
-        "-addext",
-        "subjectAltName=DNS:federator.b.example",
-    ]);
-    assert!(made.status.success(), "{}", made.stderr);
-    let ended = place.with_ca(&["sign", &request, "--out", &out, "--server-only"]);
-    assert!(ended.status.success(), "{}", ended.stderr);
-    let shown = place.show("theirs.pem", &[]);
-    assert_eq!(shown["certificates"][0]["key"], "ECDSA P-256");
-    assert_eq!(shown["certificates"][0]["names"][0], "federator.b.example");
+/// A request that OpenSSL makes of a new key, with these options beside.
+fn requested_with_openssl(place: &Place, kind: &str, options: &str) -> String {
+    let request = place.at(&format!("{kind}.csr"));
+    let key = place.at(&format!("{kind}-key.pem"));
+    let fixed = ["req", "-new", "-nodes", "-keyout", &key, "-out", &request, "-subj", "/O=Example"];
+    let all: Vec<&str> = fixed.into_iter().chain(options.split_whitespace()).collect();
+    let made = openssl(&all);
+    assert!(made.status.success(), "{kind}: {}", made.stderr);
+    request
+}
+
+const ASKED: &str = "-addext subjectAltName=DNS:federator.b.example,IP:192.0.2.1,email:wire@b.example";
+
+#[test]
+fn requests_of_openssl_are_signed_whatever_their_key() {
+    let place = Place::new();
+    let ca = place.at("federation-ca.pem");
+    for (kind, options, key) in [
+        ("rsa", "-newkey rsa:2048", "RSA 2048"),
+        ("rsa-3072", "-newkey rsa:3072", "RSA 3072"),
+        ("rsa-sha384", "-newkey rsa:2048 -sha384", "RSA 2048"),
+        ("p256", "-newkey ec -pkeyopt ec_paramgen_curve:P-256", "ECDSA P-256"),
+        ("p256-sha384", "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -sha384", "ECDSA P-256"),
+        ("p256-sha512", "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -sha512", "ECDSA P-256"),
+        // OpenSSL signs over SHA-256 unless it is told otherwise, whatever the curve.
+        ("p384", "-newkey ec -pkeyopt ec_paramgen_curve:P-384", "ECDSA P-384"),
+        ("p384-sha384", "-newkey ec -pkeyopt ec_paramgen_curve:P-384 -sha384", "ECDSA P-384"),
+        ("ed25519", "-newkey ed25519", "Ed25519"),
+        // What the CA decides may be asked for, as may what no backend looks at.
+        (
+            "extensions",
+            "-newkey rsa:2048 -addext basicConstraints=CA:true -addext keyUsage=keyCertSign -addext \
+             extendedKeyUsage=codeSigning,1.2.3.4 -addext subjectKeyIdentifier=hash -addext tlsfeature=status_request",
+            "RSA 2048",
+        ),
+        ("old-label", "-newkey rsa:2048 -newhdr", "RSA 2048"),
+    ] {
+        let request = requested_with_openssl(&place, kind, &format!("{options} {ASKED}"));
+        let out = place.at(&format!("{kind}.pem"));
+        let ended = place.with_ca(&["sign", &request, "--out", &out, "--server-only"]);
+        assert!(ended.status.success(), "{kind}: {}", ended.stderr);
+        let shown = &place.show(&format!("{kind}.pem"), &[])["certificates"][0];
+        assert_eq!(shown["key"], key, "{kind}");
+        assert_eq!(shown["names"], serde_json::json!(["federator.b.example"]), "{kind}");
+        let verified = openssl(&["verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", &ca, &out]);
+        assert!(verified.status.success(), "{kind}: {}", verified.stderr);
+        let text = openssl(&["x509", "-noout", "-text", "-in", &out]).stdout;
+        assert!(!text.contains("CA:TRUE") && !text.contains("Certificate Sign"), "{kind}: {text}");
+        assert_eq!(text.contains("Key Encipherment"), key.starts_with("RSA"), "{kind}: {text}");
+        // It is the certificate of the very key that asked.
+        let own = openssl(&["pkey", "-pubout", "-in", &place.at(&format!("{kind}-key.pem"))]).stdout;
+        let public = openssl(&["x509", "-noout", "-pubkey", "-in", &out]).stdout;
+        assert!(public == own && !own.is_empty(), "{kind}: {public}{own}");
+    }
+}
+
+#[test]
+fn a_request_that_cannot_be_signed_says_why() {
+    let place = Place::new();
+    for (kind, options, why) in [
+        ("rsa-1024", "-newkey rsa:1024", "an RSA key of 1024 bits is too weak; at least 2048 are needed"),
+        ("p521", "-newkey ec -pkeyopt ec_paramgen_curve:P-521", "is not supported; use RSA of at least 2048 bits"),
+        ("rsa-pss", "-newkey rsa:2048 -sigopt rsa_padding_mode:pss", "is signed with 1.2.840.113549.1.1.10 (RSA-PSS)"),
+        ("sha1", "-newkey rsa:2048 -sha1", "is signed with 1.2.840.113549.1.1.5 (SHA-1)"),
+    ] {
+        let request = requested_with_openssl(&place, kind, &format!("{options} {ASKED}"));
+        let out = place.at(&format!("{kind}.pem"));
+        let ended = place.with_ca(&["sign", &request, "--out", &out]);
+        assert!(!ended.status.success() && ended.stderr.contains(why), "{kind}: {}", ended.stderr);
+        assert!(!Path::new(&out).exists(), "{kind}");
+    }
+    let odd = requested_with_openssl(&place, "odd", "-newkey rsa:2048 -addext subjectAltName=DNS:a_b..example");
+    let ended = place.with_ca(&["sign", &odd, "--out", &place.at("odd.pem")]);
+    assert!(!ended.status.success() && ended.stderr.contains("say which with --name"), "{}", ended.stderr);
 }
 
 #[test]

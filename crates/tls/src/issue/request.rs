@@ -2,14 +2,15 @@
 
 use std::fmt;
 
-use rcgen::{CertificateParams, CertificateSigningRequestParams, DistinguishedName, KeyPair, SanType};
+use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use types::Timestamp;
 use zeroize::Zeroizing;
 
 use super::{
     Authority, IssueError, Issued, KeyType, LeafRequest, Usage, Validity, dns_name, extended, generate, refused,
+    wish::Wish,
 };
-use crate::{Certificate, pem};
+use crate::{Certificate, KeyKind, pem};
 
 /// A private key for which somebody else makes the certificate.
 pub struct PrivateKey(KeyPair);
@@ -63,30 +64,25 @@ impl PrivateKey {
 /// A request for a certificate, signed by the key that it is for.
 #[derive(Clone, Debug)]
 pub struct SigningRequest {
-    content: CertificateSigningRequestParams,
+    wish: Wish,
     der: Vec<u8>,
     text: String,
 }
 
 impl SigningRequest {
-    /// Reads PEM, and checks that whoever made it holds the key.
+    /// Reads PEM, and checks that whoever made it holds the key, and that it is a key of a kind that backends take.
     ///
     /// # Errors
     /// [`IssueError::Request`]
     pub fn from_pem(text: &str) -> Result<Self, IssueError> {
-        let wrong = |error: rcgen::Error| IssueError::Request(error.to_string());
-        let der = pem::signing_request(text.as_bytes()).map_err(|problem| IssueError::Request(problem.to_string()))?;
-        let content = CertificateSigningRequestParams::from_der(&der).map_err(wrong)?;
-        Ok(Self { content, der: der.to_vec(), text: text.to_owned() })
+        let der = pem::signing_request(text).map_err(|problem| IssueError::Request(problem.to_string()))?;
+        let wish = Wish::read(&der).map_err(IssueError::Request)?;
+        Ok(Self { wish, der: der.to_vec(), text: text.to_owned() })
     }
 
-    /// The dNSNames that are asked for. Names of other kinds are no use here and are passed over.
-    pub fn dns_names(&self) -> Vec<String> {
-        let name = |name: &SanType| match name {
-            SanType::DnsName(name) => Some(name.as_str().to_owned()),
-            _ => None,
-        };
-        self.content.params.subject_alt_names.iter().filter_map(name).collect()
+    /// The dNSNames that are asked for, as they are written. Names of other kinds are no use here and are passed over.
+    pub fn dns_names(&self) -> &[String] {
+        &self.wish.dns_names
     }
 
     /// As it is sent to a CA.
@@ -105,7 +101,7 @@ impl Authority {
     /// the intermediates, without the root.
     ///
     /// # Errors
-    /// [`IssueError`], among them that the key is of a kind that no backend takes.
+    /// [`IssueError`]
     pub fn sign(
         &self,
         request: &SigningRequest,
@@ -113,12 +109,12 @@ impl Authority {
         usage: Usage,
         validity: Validity,
     ) -> Result<Vec<Vec<u8>>, IssueError> {
-        let key = &request.content.public_key;
-        let rsa = rcgen::PublicKeyData::algorithm(key) == &rcgen::PKCS_RSA_SHA256;
-        let key_type = if rsa { KeyType::Rsa2048 } else { KeyType::EcdsaP256 };
+        let key = &request.wish.key;
+        let key_type = match key.kind() {
+            KeyKind::Rsa(_) => KeyType::Rsa2048,
+            _ => KeyType::EcdsaP256,
+        };
         let leaf = self.certify(&LeafRequest { dns_names, common_name: None, usage, validity, key_type }, key)?;
-        let facts = Certificate::parse(&leaf).map_err(|error| IssueError::Refused(error.to_string()))?;
-        pem::usable(&facts.key).map_err(|problem| IssueError::Request(problem.to_string()))?;
         Ok(std::iter::once(leaf.to_vec()).chain(self.chain.iter().map(|der| der.to_vec())).collect())
     }
 
