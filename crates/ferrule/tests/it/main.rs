@@ -22,6 +22,7 @@ mod internal;
 mod inward;
 mod limits;
 mod metrics;
+mod operators;
 mod outward;
 mod reload;
 mod remotes;
