@@ -21,7 +21,7 @@ const AT_A_TIME: usize = 8;
 /// # Errors
 /// A server does not start, or a connection does not go well.
 pub async fn connections(bench: &Bench) -> Result<()> {
-    println!("### (c) New connections with mutual TLS\n");
+    println!("## (c) New connections with mutual TLS\n");
     println!(
         "One call on each, {AT_A_TIME} at a time, no resumption on either side; nginx answers by `return`, without a \
          component.\n"

@@ -47,7 +47,7 @@ pub async fn inward(bench: &Bench) -> Result<()> {
     }
     servers.push(Server::nginx(programs, &ground, &own, Behind::Proxy(&component))?);
 
-    println!("### (a), (b) Inward calls on connections that stand\n");
+    println!("## (a), (b) Inward calls on connections that stand\n");
     println!("`brig/api-version`; P-256; {} rounds of {:?} a cell.", bench.plan.rounds, bench.plan.cell);
     for server in &servers {
         println!("- {}: {}", server.name, generator.encryption(server.address).await?);

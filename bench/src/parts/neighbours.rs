@@ -145,7 +145,7 @@ fn add(sum: &mut BadSummary, one: &BadSummary) {
 }
 
 fn report(bench: &Bench, p99: &[Vec<f64>; 3], p50: &[Vec<f64>; 3], peak: &[u64; 3]) {
-    println!("### Neighbours\n");
+    println!("## Neighbours\n");
     println!(
         "200 remotes: 120 healthy ones, called 600 times a second; 80 bad ones, called 320 times a second. {} rounds, in \
          each a load of {:?} with the bad ones and two without, each by a new process that is connected to the healthy ones; \

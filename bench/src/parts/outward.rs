@@ -51,7 +51,7 @@ pub async fn outward(bench: &Bench) -> Result<()> {
     let remote = Server::nginx(&bench.programs, &ground, &own, Behind::Component(&component))?;
     ground.publish(BACKEND, remote.address)?;
 
-    println!("### (d) Outward calls\n");
+    println!("## (d) Outward calls\n");
     println!(
         "`brig/get-user-by-handle` on nginx → component as the remote, P-256. Ferrule: `FederationClient` over \
          `Federator` in a process of the bench, as its components call. Beside it a client that for each call opens one \

@@ -32,7 +32,7 @@ pub async fn size(bench: &Bench) -> Result<()> {
     let generator = Generator::new(&caller)?;
     let (programs, ground, own) = (&bench.programs, &ground, &own);
 
-    println!("### (e) Memory and start\n");
+    println!("## (e) Memory and start\n");
     println!(
         "KiB resident (in brackets with shared pages divided); one server at a time; the component of the bench does not \
          count. {} idle HTTP/2 connections, each used once; the load is {IN_FLIGHT} calls in flight on each protocol. The \
