@@ -302,7 +302,7 @@ pub const CHECKS: [Check; 25] = [
         remedy: "Make the SRV record's target and a subject alternative name of the client certificate the same.",
         option: "federation.infra, federation.client_certificate",
         helm: "config.dns.federator, federator.clientCertificateContents",
-        depends_on: &[27],
+        depends_on: &[8, 27],
     },
     Check {
         id: 29,

@@ -89,9 +89,8 @@ async fn examine_backend(config: &Config, subject: &Subject, progress: &dyn Prog
     let (Some(federation), Some(material)) = (config.federating(), &local.material) else {
         findings.add(5, || configuration::internal_api(config, &tried));
         let rest = CHECKS.iter().filter(|check| check.id > 5 && check.group != Group::Partner);
-        for check in rest {
-            findings.add(check.id, || Outcome::skip("federation is switched off"));
-        }
+        let off = |check| Finding::of(check, None, Outcome::skip("federation is switched off"));
+        findings.0.extend(rest.map(off));
         return Report::new(Some(config.domain.clone()), Vec::new(), findings.0);
     };
     let examination = Examination { config, federation, material, local: &local, limits: &limits, resolver: &resolver };
@@ -135,7 +134,7 @@ impl Examination<'_> {
         findings.add(5, || configuration::internal_api(config, &tried));
         findings.add(8, || dns::present(domain, infra, &service));
         findings.add(9, || dns::well_formed(&service));
-        findings.add(10, || dns::leads_here(infra, &service, &listener));
+        findings.add(10, || dns::leads_here(infra, &service, material, &listener));
         let known = self.known_roots();
         findings.add(13, || own_tls::chain(material, &listener, &known, now));
         findings.add(14, || own_tls::subject_names(infra, material, &listener));

@@ -73,6 +73,8 @@ pub enum Specimen {
     CommonNameOnly,
     /// So many signatures lie between the root and the leaf: 1 is the default, 3 means two intermediates.
     Depth(usize),
+    /// It ends after so many days.
+    Ends(u32),
     /// It ended yesterday.
     Expired,
     /// Nothing is wrong with it.
@@ -168,6 +170,8 @@ impl Certificates {
                 request.dns_names.clear();
                 request.common_name = Some(name.to_owned());
             }
+            // With an hour to spare for the test.
+            Specimen::Ends(days) => request.validity.to = self.now + DAY * days + Duration::from_secs(3600),
             Specimen::Expired => request.validity = Validity { from: self.now - 30 * DAY, to: self.now - DAY },
             Specimen::ManyNames => {
                 request.dns_names = (0..59).map(|n| format!("name-{n}.elsewhere.example")).collect();

@@ -74,7 +74,8 @@ impl Identity {
         &self.leaf
     }
 
-    pub(crate) fn resolver(&self) -> Arc<SingleCertAndKey> {
+    /// For settings of connections that [`acceptor`](crate::acceptor) and [`connector`](crate::connector) do not have.
+    pub fn resolver(&self) -> Arc<SingleCertAndKey> {
         Arc::new(SingleCertAndKey::from(CertifiedKey::clone(&self.key)))
     }
 }

@@ -19,8 +19,9 @@ use crate::{
     provider,
 };
 
-/// Completes the handshake with any client: one that shows no certificate, or any certificate whose key it really
-/// holds. Whether the certificate is believed is judged afterwards, so that a refused peer can be told why.
+/// Completes the handshake with any peer that really holds the key of the certificate it shows, and with a client that
+/// shows none. Whether the certificate is believed is judged afterwards, so that a refused client can be told why, and an
+/// operator why a server is not believed.
 pub struct PossessionVerifier {
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -61,6 +62,42 @@ impl ClientCertVerifier for PossessionVerifier {
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// For looking at a server: nothing may be told to it that is not public, until it has been judged.
+impl ServerCertVerifier for PossessionVerifier {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

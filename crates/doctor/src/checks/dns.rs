@@ -10,7 +10,8 @@ use super::count;
 use crate::{
     facts::{
         listener::Listener,
-        material,
+        material::{self, Material},
+        probe::Trouble,
         service::{Offered, Service},
     },
     limits,
@@ -114,9 +115,14 @@ fn reached(one: &Offered) -> String {
 }
 
 /// Check 10: the record leads to us.
-pub(crate) fn leads_here(infra: &Domain, service: &Service, listener: &Listener) -> Outcome {
+pub(crate) fn leads_here(infra: &Domain, service: &Service, material: &Material, listener: &Listener) -> Outcome {
+    // A target that is an IP address is check 9's matter.
+    let named_by_host = service.targets.iter().filter(|one| one.target.host.parse::<IpAddr>().is_err());
     let (ours, others): (Vec<&Offered>, Vec<&Offered>) =
-        service.targets.iter().partition(|one| one.target.host == infra.as_str());
+        named_by_host.partition(|one| one.target.host == infra.as_str());
+    if ours.is_empty() && others.is_empty() {
+        return Outcome::skip("no target is a host name");
+    }
     let named = |list: &[&Offered]| list.iter().map(|one| one.target.host.clone()).collect::<Vec<_>>().join(", ");
     if ours.is_empty() {
         return Outcome::fail(format!(
@@ -132,9 +138,12 @@ pub(crate) fn leads_here(infra: &Domain, service: &Service, listener: &Listener)
             named(&others)
         )));
     }
-    if let (Some(_), Ok(seen)) = (service.reached(), &listener.plain) {
+    if let (Some(_), Ok(seen) | Err(Trouble::Refused { seen, .. })) = (service.reached(), &listener.plain) {
         let leaf = material::shown(&seen.chain).into_iter().next();
         match leaf {
+            Some(leaf) if material.is_ours(&leaf) => {
+                outcomes.push(Outcome::pass(format!("{} shows our certificate", listener.via)));
+            }
             Some(leaf) if names::presents(&leaf.says.dns_names, None, infra.as_str()) => {
                 outcomes.push(Outcome::pass(format!("{} shows a certificate for {infra}", listener.via)));
             }

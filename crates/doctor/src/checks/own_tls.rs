@@ -12,7 +12,7 @@ use crate::{
     facts::{
         listener::Listener,
         material::{self, Material, Shown, Side},
-        probe::{Reply, Trouble},
+        probe::{Reply, Seen, Trouble},
     },
     limits,
     outcome::Outcome,
@@ -76,8 +76,8 @@ fn called(certificate: &Certificate) -> String {
 /// The chain that others see, or that of the file where the listener was not seen.
 fn served(material: &Material, listener: &Listener) -> (Vec<Shown>, String) {
     match &listener.plain {
-        Ok(seen) => (material::shown(&seen.chain), listener.via.clone()),
-        Err(_) => (material.server.certificates().to_vec(), material.server.at.clone()),
+        Ok(seen) | Err(Trouble::Refused { seen, .. }) => (material::shown(&seen.chain), listener.via.clone()),
+        Err(Trouble::Tcp(_) | Trouble::Tls(_)) => (material.server.certificates().to_vec(), material.server.at.clone()),
     }
 }
 
@@ -94,8 +94,8 @@ pub(crate) fn subject_names(infra: &Domain, material: &Material, listener: &List
         let common_name = leaf.common_name.as_deref().filter(|_| material.roles(side) == [Role::Client]);
         outcomes.push(of_names(infra, &leaf.dns_names, common_name, &side.at));
     }
-    if let (Some(leaf), Some(file)) = (server.first(), material.server.certificates().first())
-        && leaf.der != file.der
+    if let Some(leaf) = server.first()
+        && !material.is_ours(leaf)
         && outcomes.iter().all(|one| one.verdict == crate::Verdict::Pass)
     {
         return Outcome::pass(format!("{at} shows another certificate than the file, for {infra} as well"));
@@ -231,8 +231,11 @@ pub(crate) fn protocols(listener: &Listener) -> Outcome {
         Err(Trouble::Tls(reason)) => {
             return Outcome::fail(format!("{via} does not complete a TLS handshake: {reason}"));
         }
+        Err(Trouble::Refused { reason, .. }) => {
+            return Outcome::skip(format!("{via} ends the handshake, so that HTTP/2 was not seen: {reason}"));
+        }
     };
-    match (&listener.wire12, &listener.only13) {
+    match (spoken(&listener.wire12), spoken(&listener.only13)) {
         (Err(old), Err(new)) => {
             Outcome::fail(format!("{via} speaks neither TLS 1.2 with Wire's suites ({old}) nor TLS 1.3 ({new})."))
         }
@@ -249,19 +252,31 @@ pub(crate) fn protocols(listener: &Listener) -> Outcome {
     }
 }
 
+/// A version is spoken where the server shows a certificate, whatever it thinks of ours.
+fn spoken(tried: &Result<Seen, Trouble>) -> Result<(), &Trouble> {
+    match tried {
+        Ok(_) | Err(Trouble::Refused { .. }) => Ok(()),
+        Err(trouble) => Err(trouble),
+    }
+}
+
 /// Check 20: nobody gets in without a certificate.
 pub(crate) fn demands_certificate(listener: &Listener) -> Outcome {
     let via = &listener.via;
     match &listener.without_certificate {
         Err(Trouble::Tcp(reason)) => Outcome::skip(format!("nothing listens at {via}: {reason}")),
-        Err(Trouble::Tls(reason)) => Outcome::pass(format!("{via} ends the handshake: {reason}")),
-        Ok(Reply::Refused(reason)) => Outcome::pass(format!("{via} ends the connection: {reason}")),
+        Err(Trouble::Tls(reason) | Trouble::Refused { reason, .. }) => {
+            Outcome::pass(format!("{via} ends the handshake: {reason}"))
+        }
+        Ok(Reply::Refused(reason) | Reply::Broken(reason)) => {
+            Outcome::pass(format!("{via} ends the connection: {reason}"))
+        }
         Ok(Reply::Answer { status: status @ (400 | 401 | 403 | 495 | 496), .. }) => {
             Outcome::pass(format!("{via} answers {status} to a request without a client certificate"))
         }
         Ok(Reply::Answer { status, .. }) => Outcome::fail(format!(
             "federator host answers requests without client certificate: {via} answered {status}."
         )),
-        Ok(Reply::Broken(reason)) => Outcome::skip(format!("{via} did not answer: {reason}")),
+        Ok(Reply::Silent(reason)) => Outcome::skip(format!("{via} did not answer: {reason}")),
     }
 }

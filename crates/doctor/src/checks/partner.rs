@@ -86,7 +86,7 @@ pub(crate) fn trusted(partner: &Partner) -> Outcome {
         Err(Trouble::Tcp(reason)) => {
             return Outcome::fail(format!("connection refused by {}: {reason}", target.authority()));
         }
-        Err(Trouble::Tls(reason)) => {
+        Err(Trouble::Tls(reason) | Trouble::Refused { reason, .. }) => {
             return Outcome::fail(format!("{d} does not complete a TLS handshake: {reason}")).remedy(format!(
                 "Ask the operator of {d} whether {} is an ingress that speaks TLS 1.2 or 1.3 and HTTP/2.",
                 target.authority()
@@ -94,6 +94,8 @@ pub(crate) fn trusted(partner: &Partner) -> Outcome {
         }
     };
     let refusal = match &partner.trusted {
+        // Where it refuses us the rest is not seen.
+        Some(Ok(())) if matches!(partner.versions, Some(Reply::Refused(_))) => return believed(seen),
         Some(Ok(())) => return over_http2(d, seen),
         Some(Err(refusal)) => refusal,
         None => return Outcome::skip("our CA certificates cannot be used"),
@@ -130,6 +132,10 @@ fn over_http2(d: &Domain, seen: &Seen) -> Outcome {
         return Outcome::fail(format!("{d} does not agree on HTTP/2 (ALPN h2), which federators speak only."))
             .remedy(format!("Ask the operator of {d} to switch HTTP/2 on at its ingress."));
     }
+    believed(seen)
+}
+
+fn believed(seen: &Seen) -> Outcome {
     let certificates = count(seen.chain.len(), "certificate");
     Outcome::pass(format!("its chain of {certificates} leads to a CA that we trust"))
 }
@@ -149,8 +155,10 @@ pub(crate) fn accepted(partner: &Partner, ours: Ours<'_>) -> Outcome {
     };
     match reply {
         Reply::Refused(reason) => rejected(reason),
-        Reply::Broken(reason) => Outcome::fail(format!("{d} broke the connection off: {reason}"))
-            .remedy(format!("Look at proxies and firewalls on the way, and ask the operator of {d}.")),
+        Reply::Broken(reason) | Reply::Silent(reason) => {
+            Outcome::fail(format!("{d} broke the connection off: {reason}"))
+                .remedy(format!("Look at proxies and firewalls on the way, and ask the operator of {d}."))
+        }
         Reply::Answer { status: 400, label: None, message, .. } if is_nginx(message) => {
             rejected(&format!("its ingress answers 400 ({})", nginx_reason(message)))
         }
@@ -285,6 +293,11 @@ pub(crate) fn origin(partner: &Partner, ours: Ours<'_>) -> Outcome {
             (403, "authentication-failure") => {
                 return Outcome::fail(format!("{d} reports authentication-failure: {message}"));
             }
+            (_, "domain-parse-error" | "no-origin-domain") => {
+                return Outcome::fail(format!("{d} does not take our name: {status} {label} ({message})")).remedy(format!(
+                    "Ask the operator of {d} whether a proxy of theirs takes the header Wire-Origin-Domain away or changes it."
+                ));
+            }
             (422, "invalid-domain") | (400, "discovery-failure") => {
                 return Outcome::fail(format!("{d} cannot find us: {status} {label} ({message})")).remedy(format!(
                     "Look whether {} can be seen from where {d} is: its name server does not find it.",
@@ -315,9 +328,11 @@ pub(crate) fn versions(partner: &Partner) -> Outcome {
     let Some(reply) = &partner.versions else { return Outcome::skip("nothing was asked") };
     let Reply::Answer { status, label, message, .. } = reply else { return Outcome::skip("there was no answer") };
     if !(200..=299).contains(status) {
-        let label = label.as_deref().unwrap_or(message);
-        return Outcome::fail(format!("Call reached {d} but failed: {status} {label}")).remedy(format!(
-            "Ask the operator of {d} what answers at POST /federation/brig/api-version: it is no federator that we know."
+        let told = label.as_deref().unwrap_or(message);
+        return Outcome::fail(format!("Call reached {d} but failed: {status} {told}")).remedy(of_refused_versions(
+            d,
+            *status,
+            label.as_deref(),
         ));
     }
     let Some(info) = supported(reply) else {
@@ -334,6 +349,22 @@ pub(crate) fn versions(partner: &Partner) -> Outcome {
     }
 }
 
+/// What to do where `api-version` is answered with an error that no other check is about.
+fn of_refused_versions(d: &Domain, status: u16, label: Option<&str>) -> String {
+    match (status, label) {
+        (_, Some("federation-not-enabled")) => {
+            format!("Ask the operator of {d} to switch federation on (enableFederation, tags.federator).")
+        }
+        (429 | 503, _) => format!("Try again in a while; if it stays so, ask the operator of {d}: it is overloaded."),
+        (500..=599, _) => format!(
+            "Ask the operator of {d} to look at its brig: its federator is there, and the component behind it does not answer."
+        ),
+        _ => format!(
+            "Ask the operator of {d} what answers at POST /federation/brig/api-version: it is no federator that we know."
+        ),
+    }
+}
+
 /// Check 30: there and back.
 pub(crate) fn round_trip(partner: &Partner) -> Outcome {
     let d = &partner.domain;
@@ -346,7 +377,7 @@ pub(crate) fn round_trip(partner: &Partner) -> Outcome {
             let label = label.as_deref().unwrap_or("without label");
             Outcome::fail(format!("Call reached {d} but failed: {status} {label} ({message})"))
         }
-        Some(Reply::Refused(reason) | Reply::Broken(reason)) => {
+        Some(Reply::Refused(reason) | Reply::Broken(reason) | Reply::Silent(reason)) => {
             Outcome::fail(format!("Call reached {d} but failed: {reason}"))
         }
     }

@@ -68,18 +68,21 @@ impl Listener {
             limits: &limits.outbound,
         };
         let with = |speaks| Probe { speaks, ..probe };
+        // Others show a certificate of theirs; ours is the best that there is here.
+        let shown = |speaks| Probe { identity, alpn: &[b"h2", b"http/1.1"], ..with(speaks) };
         let (plain, wire12, only13, without_certificate, internal) = tokio::join!(
             async {
+                let probe = Probe { identity, ..probe };
                 match probe.handshake().await {
                     // A server that has ALPN but not h2 refuses; one without it goes on.
                     Err(Trouble::Tls(_)) => Probe { alpn: &[b"http/1.1"], ..probe }.handshake().await,
                     other => other,
                 }
             },
-            async { Probe { alpn: &[b"h2", b"http/1.1"], ..with(Speaks::Wire12) }.handshake().await },
-            async { Probe { alpn: &[b"h2", b"http/1.1"], ..with(Speaks::Only13) }.handshake().await },
+            async { shown(Speaks::Wire12).handshake().await },
+            async { shown(Speaks::Only13).handshake().await },
             call(Probe { alpn: &[b"h2", b"http/1.1"], ..probe }, &config.domain),
-            status(Probe { alpn: &[b"h2", b"http/1.1"], identity, ..probe }),
+            status(shown(Speaks::Everything)),
         );
         let internal = Tried { place: format!("the federation listener {via}"), reply: internal };
         Self { via, plain, wire12, only13, without_certificate, internal }

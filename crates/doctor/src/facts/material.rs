@@ -47,6 +47,11 @@ impl Material {
         self.client.as_ref().unwrap_or(&self.server)
     }
 
+    /// Whether that certificate is the one in our file.
+    pub(crate) fn is_ours(&self, leaf: &Shown) -> bool {
+        self.server.certificates().first().is_some_and(|file| file.der == leaf.der)
+    }
+
     /// Each file once.
     pub(crate) fn sides(&self) -> impl Iterator<Item = &Side> {
         std::iter::once(&self.server).chain(&self.client)

@@ -6,3 +6,4 @@ pub(crate) mod material;
 pub(crate) mod partner;
 pub(crate) mod probe;
 pub(crate) mod service;
+mod witness;

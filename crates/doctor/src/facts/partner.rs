@@ -66,22 +66,13 @@ impl Partner {
             speaks: Speaks::Everything,
             limits: &means.limits.outbound,
         };
-        let opened = match probe.open().await {
-            // With TLS 1.2 a server that does not like our certificate ends the handshake before we can look at its own.
-            Err(Trouble::Tls(reason)) if means.identity.is_some() => {
-                match (Probe { identity: None, ..probe }).handshake().await {
-                    Ok(seen) => {
-                        partner.judge(&target, &seen, means);
-                        partner.versions = Some(Reply::Refused(reason));
-                        partner.handshake = Some((target, Ok(seen)));
-                        return partner;
-                    }
-                    Err(_) => Err(Trouble::Tls(reason)),
-                }
+        match probe.open().await {
+            // It ended the handshake, or spoke before we did: our certificate is not liked.
+            Err(Trouble::Refused { reason, seen }) if means.identity.is_some() => {
+                partner.judge(&target, &seen, means);
+                partner.versions = Some(Reply::Refused(reason));
+                partner.handshake = Some((target, Ok(seen)));
             }
-            other => other,
-        };
-        match opened {
             Err(trouble) => partner.handshake = Some((target, Err(trouble))),
             Ok(mut line) => {
                 partner.judge(&target, &line.seen, means);

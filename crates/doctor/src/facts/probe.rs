@@ -14,21 +14,21 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{
-    CipherSuite, ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion,
-    client::{
-        Resumption,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    CipherSuite, ClientConfig, SupportedProtocolVersion,
+    client::Resumption,
+    pki_types::{CertificateDer, ServerName},
     version::{TLS12, TLS13},
 };
 use serde_json::Value;
-use tls::{Identity, Roots};
-use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
+use tls::Identity;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::service::connect;
+use super::{service::connect, witness::Witness};
 use crate::limits;
 
 /// Where to knock, and as whom.
@@ -60,7 +60,7 @@ pub(crate) enum Speaks {
 }
 
 /// What a handshake showed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// The chain, leaf first.
     pub(crate) chain: Vec<CertificateDer<'static>>,
@@ -75,12 +75,19 @@ pub(crate) enum Trouble {
     Tcp(String),
     /// The handshake.
     Tls(String),
+    /// The handshake, after the server had shown its certificate: it does not like ours, or that there is none.
+    Refused {
+        /// What it said.
+        reason: String,
+        /// What it showed. What ALPN came to is known only with TLS 1.3, where the refusal comes late.
+        seen: Seen,
+    },
 }
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(text) | Self::Tls(text) => f.write_str(text),
+            Self::Tcp(text) | Self::Tls(text) | Self::Refused { reason: text, .. } => f.write_str(text),
         }
     }
 }
@@ -100,8 +107,10 @@ pub(crate) enum Reply {
     },
     /// TLS broke: with TLS 1.3 the refusal of a certificate comes only now.
     Refused(String),
-    /// HTTP broke, or nothing came in time.
+    /// The connection broke.
     Broken(String),
+    /// Nothing came in time.
+    Silent(String),
 }
 
 /// A connection that requests can be sent on.
@@ -129,10 +138,16 @@ impl Probe<'_> {
 
     /// Makes the connection, for requests.
     pub(crate) async fn open(&self) -> Result<Line, Trouble> {
-        let (stream, seen) = self.connect().await?;
+        let (mut stream, seen) = self.connect().await?;
+        if seen.alpn.as_deref() == Some("h2") {
+            self.hear_out(&mut stream, &seen).await?;
+        }
         let broken = Arc::new(OnceLock::new());
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&broken)));
-        let told = |error: hyper::Error| Trouble::Tls(broken.get().cloned().unwrap_or_else(|| error.to_string()));
+        let told = |error: hyper::Error| match broken.get() {
+            Some(reason) => Trouble::Refused { reason: reason.clone(), seen: seen.clone() },
+            None => Trouble::Tls(error.to_string()),
+        };
         let (sender, driver) = if seen.alpn.as_deref() == Some("h2") {
             let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.map_err(told)?;
             (Sender::Http2(sender), tokio::spawn(async { drop(connection.await) }))
@@ -144,59 +159,71 @@ impl Probe<'_> {
         Ok(Line { seen, name: self.name.to_owned(), sender, broken, answer_within, driver })
     }
 
+    /// With TLS 1.3 a server refuses us after the handshake, in the place of its first words. Who writes before reading
+    /// them may find the connection reset and never learn why.
+    async fn hear_out(&self, stream: &mut TlsStream<TcpStream>, seen: &Seen) -> Result<(), Trouble> {
+        match timeout(limits::FIRST_WORDS.min(self.limits.answer_head), stream.fill_buf()).await {
+            Ok(Err(error)) if was_refused(&error) => {
+                Err(Trouble::Refused { reason: tls::explain(&error), seen: seen.clone() })
+            }
+            // What else may be wrong shows itself in the exchange.
+            _ => Ok(()),
+        }
+    }
+
     async fn connect(&self) -> Result<(TlsStream<TcpStream>, Seen), Trouble> {
         let name = ServerName::try_from(self.name.to_owned())
             .map_err(|_| Trouble::Tls(format!("{} is no name that a server can be called by", self.name)))?;
-        let config = self.config().map_err(Trouble::Tls)?;
+        let witness = Arc::new(Witness::default());
+        let config = self.config(Arc::clone(&witness)).map_err(Trouble::Tls)?;
         let stream = connect(self.address, self.limits.connect).await.map_err(Trouble::Tcp)?;
         let shaken = timeout(self.limits.handshake, TlsConnector::from(Arc::new(config)).connect(name, stream)).await;
         let stream = match shaken {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(Trouble::Tls(tls::explain(&error))),
+            Ok(Err(error)) => {
+                let (reason, chain) = (tls::explain(&error), witness.seen());
+                return Err(match was_refused(&error) && !chain.is_empty() {
+                    true => Trouble::Refused { reason, seen: Seen { chain, alpn: None } },
+                    false => Trouble::Tls(reason),
+                });
+            }
             Err(_) => return Err(Trouble::Tls("the TLS handshake did not end in time".into())),
         };
-        let session = stream.get_ref().1;
-        let chain = session.peer_certificates().unwrap_or_default();
-        let seen = Seen {
-            chain: chain.iter().map(|one| one.clone().into_owned()).collect(),
-            alpn: session.alpn_protocol().map(|protocol| String::from_utf8_lossy(protocol).into_owned()),
-        };
-        Ok((stream, seen))
+        let alpn = stream.get_ref().1.alpn_protocol().map(|protocol| String::from_utf8_lossy(protocol).into_owned());
+        Ok((stream, Seen { chain: witness.seen(), alpn }))
     }
 
-    fn config(&self) -> Result<ClientConfig, String> {
+    fn config(&self, witness: Arc<Witness>) -> Result<ClientConfig, String> {
         const WIRE: [CipherSuite; 2] =
             [CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384];
-        let any = Arc::new(Anybody);
+        let mut provider = rustls::crypto::CryptoProvider::clone(tls::provider());
+        let versions: &[&'static SupportedProtocolVersion] = match self.speaks {
+            Speaks::Everything => &[&TLS13, &TLS12],
+            Speaks::Wire12 => {
+                provider.cipher_suites.retain(|suite| WIRE.contains(&suite.suite()));
+                &[&TLS12]
+            }
+            Speaks::Only13 => &[&TLS13],
+        };
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(versions)
+            .map_err(|e| e.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(witness);
         let mut config = match self.identity {
-            Some(identity) => {
-                let connector = tls::connector(identity, &Arc::new(Roots::empty())).map_err(|e| e.to_string())?;
-                let mut config = ClientConfig::clone(&connector);
-                config.dangerous().set_certificate_verifier(any);
-                config
-            }
-            None => {
-                let mut provider = rustls::crypto::CryptoProvider::clone(tls::provider());
-                let versions: &[&'static SupportedProtocolVersion] = match self.speaks {
-                    Speaks::Everything => &[&TLS13, &TLS12],
-                    Speaks::Wire12 => {
-                        provider.cipher_suites.retain(|suite| WIRE.contains(&suite.suite()));
-                        &[&TLS12]
-                    }
-                    Speaks::Only13 => &[&TLS13],
-                };
-                ClientConfig::builder_with_provider(Arc::new(provider))
-                    .with_protocol_versions(versions)
-                    .map_err(|e| e.to_string())?
-                    .dangerous()
-                    .with_custom_certificate_verifier(any)
-                    .with_no_client_auth()
-            }
+            Some(identity) => builder.with_client_cert_resolver(identity.resolver()),
+            None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = self.alpn.iter().map(|protocol| protocol.to_vec()).collect();
         config.resumption = Resumption::disabled();
         Ok(config)
     }
+}
+
+/// Whether the other side ended it by an alert.
+fn was_refused(error: &std::io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    matches!(cause, Some(rustls::Error::AlertReceived(_)))
 }
 
 impl Line {
@@ -238,7 +265,7 @@ impl Line {
                 Some(reason) => Reply::Refused(reason.clone()),
                 None => Reply::Broken(error),
             },
-            Err(_) => Reply::Broken(format!("no answer within {} s", self.answer_within.as_secs_f32())),
+            Err(_) => Reply::Silent(format!("no answer within {} s", self.answer_within.as_secs_f32())),
         }
     }
 }
@@ -254,7 +281,7 @@ impl Reply {
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
             Self::Answer { status, .. } => Some(*status),
-            Self::Refused(_) | Self::Broken(_) => None,
+            Self::Refused(_) | Self::Broken(_) | Self::Silent(_) => None,
         }
     }
 }
@@ -269,46 +296,6 @@ pub(crate) fn answer(status: u16, body: Bytes, took: Duration) -> Reply {
         None => String::from_utf8_lossy(&body).chars().take(SHOWN).collect(),
     };
     Reply::Answer { status, label, message, body, took }
-}
-
-/// Believes any server that holds the key of the certificate it shows: what it shows is judged afterwards, and nothing is
-/// told to it that is not public.
-#[derive(Debug)]
-struct Anybody;
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &tls::provider().signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &tls::provider().signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        tls::provider().signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod certificates;
 mod command_line;
 mod dev;
 mod discovery;
+mod doctor;
 mod faults;
 mod federator;
 mod foreign_peers;

@@ -5,6 +5,8 @@
 mod caller;
 pub mod frames;
 mod server;
+mod terms;
 
 pub use caller::{Caller, Connection, Outgoing, Shown, trickle, whole};
 pub use server::{ForeignBackend, Manner, Recorded, Reply, Script, after_versions, script};
+pub use terms::Terms;

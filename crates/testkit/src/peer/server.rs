@@ -17,6 +17,9 @@ use h2::{
     server::{Connection, SendResponse},
 };
 use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tls::{Certificate, Role};
 use tokio::{
@@ -29,6 +32,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::Terms;
 use crate::Credentials;
 
 /// How long a test waits for calls that must come.
@@ -182,10 +186,23 @@ impl ForeignBackend {
     /// # Errors
     /// The certificate cannot be used, or the listener has no address.
     pub fn on(listener: TcpListener, certificate: &Credentials, script: Script) -> Result<Self> {
-        let identity = certificate.identity(Role::Server)?;
+        let acceptor = tls::acceptor(&certificate.identity(Role::Server)?)?;
+        Self::accepting(listener, TlsAcceptor::from(acceptor), script)
+    }
+
+    /// Serves on a free port of loopback, on these terms.
+    ///
+    /// # Errors
+    /// As [`ForeignBackend::on`].
+    pub async fn on_terms(terms: Terms<'_>, certificate: &Credentials, script: Script) -> Result<Self> {
+        let acceptor = TlsAcceptor::from(Arc::new(terms.config(certificate)?));
+        Self::accepting(TcpListener::bind("127.0.0.1:0").await?, acceptor, script)
+    }
+
+    fn accepting(listener: TcpListener, acceptor: TlsAcceptor, script: Script) -> Result<Self> {
         let address = listener.local_addr().context("the address of the foreign backend")?;
         let shared = Arc::new(Shared {
-            acceptor: TlsAcceptor::from(tls::acceptor(&identity)?),
+            acceptor,
             manner: Mutex::new(Manner::Serves),
             script: Mutex::new(script),
             connections: AtomicUsize::new(0),
@@ -307,6 +324,9 @@ async fn serve(stream: TlsStream<TcpStream>, number: usize, shared: Arc<Shared>)
     let leaf = session.peer_certificates().and_then(|chain| chain.first());
     let names = leaf.and_then(|leaf| Certificate::parse(leaf).ok()).map(|leaf| leaf.names()).unwrap_or_default();
     let server_name = session.server_name().unwrap_or_default().to_owned();
+    if shared.acceptor.config().alpn_protocols.is_empty() {
+        return serve_http1(stream, (number, names, server_name), shared).await;
+    }
     let Ok(mut connection): Result<Connection<_, Bytes>, _> = h2::server::handshake(stream).await else { return };
     let mut answering = JoinSet::new();
     loop {
@@ -366,6 +386,33 @@ async fn answer(
         }
     }
     Ok(())
+}
+
+/// Whoever has no ALPN has no HTTP/2 either. Of replies there are whole answers; for any other the connection is closed.
+async fn serve_http1(stream: TlsStream<TcpStream>, stub: (usize, Vec<String>, String), shared: Arc<Shared>) {
+    let answer = service_fn(|request: Request<hyper::body::Incoming>| {
+        let (shared, (connection, names, server_name)) = (Arc::clone(&shared), stub.clone());
+        async move {
+            let (parts, body) = request.into_parts();
+            let recorded = Recorded {
+                method: parts.method.to_string(),
+                path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+                authority: String::new(),
+                headers: parts.headers,
+                body: body.collect().await?.to_bytes(),
+                connection,
+                names,
+                server_name,
+            };
+            let reply = Script::clone(&lock(&shared.script))(&recorded);
+            shared.requests.send_modify(|all| all.push(recorded));
+            match reply {
+                Reply::Answer(answer) => Ok(answer.map(Full::new)),
+                _ => Err(anyhow::anyhow!("a whole answer, or none")),
+            }
+        }
+    });
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
 }
 
 async fn read(mut body: RecvStream) -> Result<Bytes, h2::Error> {

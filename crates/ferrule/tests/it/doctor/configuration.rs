@@ -1,0 +1,134 @@
+//! Checks 1 to 5: identity and configuration.
+
+use std::fs;
+
+use testkit::peer::{Terms, script};
+
+use super::{
+    examined::Examined,
+    patient::{Patient, well},
+};
+use crate::support::{ferrule, run};
+
+#[test]
+fn a_file_that_is_not_there_or_makes_no_sense() {
+    run(async {
+        let patient = Patient::not_started().await;
+        let missing = testkit::process::run(ferrule(), ["doctor", "--json", "--config", "/nonexistent/ferrule.toml"]);
+        let rest: Vec<u8> = (2..=20).filter(|id| doctor::Check::numbered(*id).is_some()).collect();
+        Examined::of(missing.unwrap())
+            .fails(1, "/nonexistent/ferrule.toml", "`ferrule init` writes one")
+            .leaves_out(&rest, 1);
+        patient.edit("[federation]", "[federated]");
+        patient.examined(&[]).fails(1, "federated", "Correct the configuration").leaves_out(&rest, 1);
+    });
+}
+
+#[test]
+fn another_domain_than_the_data_was_made_for() {
+    run(async {
+        let mut patient = Patient::new().await;
+        patient.edit("domain = \"patient.example\"", "domain = \"after.example\"");
+        let after = "after.example".parse().unwrap();
+        patient.world.dns().truth().publish_services(&after, testkit::TTL, &[patient.service()]);
+        patient.examined(&[]).fails(1, "data was created for patient.example", "Set `domain` back");
+        // The same where the data are elsewhere, and only the backend that runs can say.
+        let socket = patient.folder.path("data").join("internal.sock");
+        patient.edit("listen = \"unix\"", &format!("listen = \"unix:{}\"", socket.display()));
+        patient.edit("[accounts]", "data = \"elsewhere\"\n[accounts]");
+        patient.examined(&[]).fails(1, "the backend that runs is patient.example", "Point `--config`");
+        // And where it does not run, data that cannot be read.
+        patient.stop();
+        fs::write(patient.folder.path("elsewhere"), "no folder").unwrap();
+        let ingress = patient.ingress(Terms::default(), script(super::patient::demanding)).await;
+        patient.world.dns().truth().publish_services(
+            &after,
+            testkit::TTL,
+            &[lab::dns::Service { port: ingress.address().port(), ..patient.service() }],
+        );
+        patient.examined(&[]).fails(1, "the data folder cannot be read", "as the user that the backend runs as");
+    });
+}
+
+#[test]
+fn certificates_that_are_not_there() {
+    run(async {
+        let patient = Patient::new().await;
+        let rest = [13, 14, 15, 16, 17, 18, 19, 20, 22, 23, 24, 25, 27, 28, 29, 30];
+        for (file, remedy) in [
+            ("federation.pem", "Name a certificate with its key"),
+            ("federation-key.pem", "Name a certificate with its key"),
+            ("federation-ca.pem", "Put the CA certificates of your partners"),
+        ] {
+            let path = patient.folder.path(file);
+            let good = fs::read(&path).unwrap();
+            for bytes in [None, Some("junk")] {
+                match bytes {
+                    Some(bytes) => fs::write(&path, bytes).unwrap(),
+                    None => fs::remove_file(&path).unwrap(),
+                }
+                patient.examined(&[]).fails(3, file, remedy).leaves_out(&rest, 3);
+            }
+            fs::write(&path, good).unwrap();
+        }
+        patient.edit("ca = [\"federation-ca.pem\"]", "ca = []");
+        patient
+            .examined(&[])
+            .fails(3, "federation.ca", "Name a certificate with its key")
+            .leaves_out(&[1, 2, 8, 20], 3);
+    });
+}
+
+#[test]
+fn federation_switched_off_needs_nothing() {
+    run(async {
+        let patient = Patient::not_started().await;
+        patient.configure("enabled = false");
+        let _served = patient.folder.serve().unwrap();
+        fs::remove_file(patient.folder.path("federation.pem")).unwrap();
+        let examined = patient.examined(&[]);
+        examined.is([]);
+        assert_eq!(examined.report()["counts"]["pass"], 4, "{examined}");
+    });
+}
+
+#[test]
+fn an_internal_listener_that_others_can_reach() {
+    run(async {
+        let patient = Patient::not_started().await;
+        patient.edit("listen = \"unix\"", "listen = \"0.0.0.0:0\"");
+        let patient = patient.started();
+        patient.examined(&[]).fails(5, "other machines can reach", "Bind `internal.listen` to `unix`");
+    });
+}
+
+#[test]
+fn a_proxy_that_passes_the_internal_api_on() {
+    run(async {
+        let patient = Patient::new().await;
+        // A proxy of clients, with TLS and without.
+        let proxy = patient.world.stranger("proxy").unwrap();
+        let exposing = testkit::peer::ForeignBackend::start(&proxy.certificate, script(well)).await.unwrap();
+        let url = format!("https://{}", exposing.address());
+        patient.examined(&["--from-outside", &url]).fails(5, "internal API exposed", "Let no proxy pass `/i/` on");
+        assert!(exposing.requests().iter().any(|request| request.path == "/i/status"));
+        // One that does not is well, and so is one that is away.
+        let hiding = testkit::peer::ForeignBackend::start(
+            &proxy.certificate,
+            script(|_| testkit::peer::Reply::error(404, "no-endpoint", "")),
+        );
+        let url = format!("https://{}/prefix/", hiding.await.unwrap().address());
+        patient.examined(&["--from-outside", &url]).is_well();
+        // The proxy in front of federation.
+        let _ingress = patient
+            .ingress(
+                Terms::default(),
+                script(|request| match request.path.as_str() {
+                    "/i/status" => testkit::peer::Reply::status(200, "text/plain", ""),
+                    _ => super::patient::demanding(request),
+                }),
+            )
+            .await;
+        patient.examined(&[]).fails(5, "internal API exposed", "Let no proxy pass `/i/` on");
+    });
+}
