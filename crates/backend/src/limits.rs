@@ -24,10 +24,6 @@ pub const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// How long the body of a call may take that an outside federator brings.
 pub const COMPONENT_BODY: Duration = Duration::from_secs(60);
 
-/// For how long after the wish to stop a connection that is idle may still bring a request, which is answered as its last.
-/// A client that has sent one, or is about to, learns of the end by an answer, and not by a connection that closes.
-pub const LAST_REQUEST: Duration = Duration::from_secs(1);
-
 /// How many spans may wait to be sent to the collector of traces; more are lost, and counted.
 pub const SPANS_WAITING: usize = 8192;
 
@@ -58,6 +54,8 @@ pub struct Times {
     pub idle: Duration,
     /// In which the client takes nothing of an answer.
     pub answer_idle: Duration,
+    /// For the client to read the last words of a connection that was ended in good order.
+    pub linger: Duration,
     /// From the announcement that an idle HTTP/2 connection ends to its end.
     pub winding: Duration,
     /// Pause between HTTP/2 pings.
@@ -72,9 +70,25 @@ impl Default for Times {
             headers: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             answer_idle: Duration::from_secs(30),
+            linger: Duration::from_secs(2),
             winding: Duration::from_secs(10),
             ping_interval: Duration::from_secs(15),
             ping_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Times {
+    /// Those that one connection is held to. It may grow old, and may be left with requests for as long as they take.
+    pub(crate) fn of_connections(&self) -> listening::Limits {
+        listening::Limits {
+            headers: self.headers,
+            idle: self.idle,
+            answer_idle: self.answer_idle,
+            linger: self.winding,
+            winding: None,
+            age: None,
+            abandoned: None,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 mod admission;
 mod connection;
-mod pulse;
 
 use std::{
     fs, io,
@@ -163,17 +162,10 @@ impl Bound {
 impl Socket {
     /// Closes it, and gives those who had connected and were not accepted yet.
     fn queued(self) -> Vec<Client> {
-        // The runtime may not have heard of the last of them, so the kernel itself is asked.
         match self {
             Self::Tcp(listener) => {
-                let Ok(listener) = listener.into_std() else { return Vec::new() };
-                let accepted = std::iter::from_fn(|| listener.accept().ok());
-                let registered = accepted.filter_map(|(stream, peer)| {
-                    stream.set_nonblocking(true).ok()?;
-                    let _ = stream.set_nodelay(true);
-                    Some(Client::Tcp(TcpStream::from_std(stream).ok()?, peer))
-                });
-                registered.collect()
+                let queued = listening::queued(listener).into_iter();
+                queued.map(|(stream, peer)| Client::Tcp(stream, peer)).collect()
             }
             #[cfg(unix)]
             Self::Unix(listener, file) => {

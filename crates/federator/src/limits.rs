@@ -164,8 +164,8 @@ impl Default for BreakerLimits {
 pub struct IngressLimits {
     /// TLS handshake; beyond it the connection is closed.
     pub handshake: Duration,
-    /// From the first byte of a request to the end of its headers; beyond it 408. A new connection must begin its
-    /// first request within the same time, and a connection whose certificate is refused is closed then at the latest.
+    /// From the first byte of a request to the end of its headers; beyond it 408. A new connection must have
+    /// brought its first request within the same time, counted from the handshake.
     /// On HTTP/2 an unfinished header block belongs to no stream that could be answered: the connection is closed.
     pub headers: Duration,
     /// Silence within the body of a request; beyond it 408.
@@ -254,6 +254,19 @@ impl Default for IngressLimits {
 }
 
 impl IngressLimits {
+    /// Those of one connection.
+    pub(crate) fn connections(&self) -> listening::Limits {
+        listening::Limits {
+            headers: self.headers,
+            idle: self.idle,
+            answer_idle: self.answer_idle,
+            linger: self.linger,
+            winding: Some(self.winding),
+            age: Some(self.connection_age),
+            abandoned: Some(self.abandoned),
+        }
+    }
+
     /// Those of bodies.
     pub(crate) fn bodies(&self) -> BodyLimits {
         BodyLimits {

@@ -1,32 +1,19 @@
 //! One connection, from its first byte to its last.
 
-use std::{
-    convert::Infallible,
-    future::poll_fn,
-    io,
-    net::SocketAddr,
-    pin::{Pin, pin},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
-    time::Instant,
-};
+use std::{convert::Infallible, net::SocketAddr};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
-use bytes::{Buf, Bytes};
 use http::{HeaderValue, Request, Version, header};
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::sleep_until,
-};
+use listening::{Answer, End, Exchange, Protocol, Watched, Wire};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::pulse::{Advice, Pulse};
 use crate::limits::{self, Times};
 
 /// Serves a connection until it ends or lasts too long. `stop` lets requests end that were begun.
@@ -39,10 +26,10 @@ pub(super) async fn serve<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let pulse = Shared(Arc::new(Mutex::new(Pulse::new(Instant::now()))));
+    let watched = Watched::new(None);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // The library's deadline of a head would also count the time between requests, and not the time before the protocol
-    // is chosen; ours are in `Pulse`.
+    // is chosen; ours are in `Activity`.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
     builder
         .http2()
@@ -52,9 +39,10 @@ pub(super) async fn serve<S>(
         .initial_connection_window_size(limits::CONNECTION_WINDOW)
         .keep_alive_interval(times.ping_interval)
         .keep_alive_timeout(times.ping_timeout);
-    let shared = pulse.clone();
+    let shared = watched.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let exchange = Exchange::begin(&shared, request.version() == Version::HTTP_2);
+        let protocol = if request.version() == Version::HTTP_2 { Protocol::Http2 } else { Protocol::Http1 };
+        let exchange = Exchange::begin(&shared, protocol);
         let mut request = request.map(Body::new);
         if let Some(peer) = peer {
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -68,201 +56,16 @@ pub(super) async fn serve<S>(
             Ok::<_, Infallible>(answer.map(|body| Answer::new(body, exchange)))
         }
     });
-    let wire = Wire { stream, pulse: pulse.clone() };
-    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(wire), service));
-    let mut stopped = pin!(stop.cancelled());
-    let mut alarm = pin!(sleep_until(tokio::time::Instant::now()));
-    let mut draining = false;
-    let mut asked_to_stop = None;
-    poll_fn(|cx| {
-        loop {
-            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-                if let Err(error) = result {
-                    tracing::debug!(%error, "a client's connection broke");
-                }
-                return Poll::Ready(());
-            }
-            let now = Instant::now();
-            if asked_to_stop.is_none() && stopped.as_mut().poll(cx).is_ready() {
-                asked_to_stop = Some(now);
-                pulse.lock().last_request();
-            }
-            // The library would close an idle connection at once, with a request on its way.
-            let waits = asked_to_stop.and_then(|since| pulse.lock().may_bring_another(since, now));
-            if !draining && asked_to_stop.is_some() && waits.is_none_or(|until| now >= until) {
-                draining = true;
-                connection.as_mut().graceful_shutdown();
-                continue;
-            }
-            let advice = pulse.lock().advice(now, times);
-            match advice {
-                Advice::Continue(next) => {
-                    let next = waits.filter(|_| !draining).map_or(next, |until| next.min(until));
-                    alarm.as_mut().reset(next.into());
-                }
-                Advice::End(overdue) => {
-                    tracing::debug!(?overdue, "a client's connection is ended");
-                    return Poll::Ready(());
-                }
-                Advice::Wind => {
-                    draining = true;
-                    pulse.lock().wind(now);
-                    connection.as_mut().graceful_shutdown();
-                    continue;
-                }
-            }
-            if alarm.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
+    let (wire, slot) = Wire::new(stream, watched.clone());
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(wire), service);
+    match listening::drive(connection, &watched, &times.of_connections(), stop).await {
+        End::Done(Ok(())) => {
+            if let Some(stream) = slot.take() {
+                listening::linger(stream, times.linger).await;
             }
         }
-    })
-    .await;
-}
-
-#[derive(Clone)]
-struct Shared(Arc<Mutex<Pulse>>);
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Pulse> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A request from its head to the last byte of its answer. Dropped earlier, the client left.
-struct Exchange {
-    request: u64,
-    pulse: Shared,
-}
-
-impl Exchange {
-    fn begin(pulse: &Shared, http2: bool) -> Self {
-        Self { request: pulse.lock().begin(http2), pulse: pulse.clone() }
-    }
-
-    /// Whether the connection takes no further request, and the client must be told so (HTTP/1.1).
-    fn is_last(&self) -> bool {
-        self.pulse.lock().is_last()
-    }
-
-    fn tell(&self, what: impl FnOnce(&mut Pulse, u64, Instant)) {
-        what(&mut self.pulse.lock(), self.request, Instant::now());
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        self.tell(Pulse::end);
-    }
-}
-
-/// The body of an answer. Its pieces keep the exchange going until they are sent.
-struct Answer {
-    inner: Body,
-    exchange: Arc<Exchange>,
-}
-
-impl Answer {
-    fn new(inner: Body, exchange: Exchange) -> Self {
-        exchange.tell(Pulse::answer);
-        Self { inner, exchange: Arc::new(exchange) }
-    }
-}
-
-impl hyper::body::Body for Answer {
-    type Data = Piece;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, axum::Error>>> {
-        self.exchange.tell(|pulse, request, _| pulse.wanted(request));
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        let length = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
-        self.exchange.tell(|pulse, request, now| pulse.handed_over(request, length, now));
-        let piece = |data| Piece { data, exchange: Arc::clone(&self.exchange) };
-        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-/// A piece of an answer. The HTTP library takes answers faster than clients do, keeps what they leave and is done with
-/// the body once it has the last piece; so it is the bytes themselves that tell when they leave us.
-struct Piece {
-    data: Bytes,
-    exchange: Arc<Exchange>,
-}
-
-impl Buf for Piece {
-    fn remaining(&self) -> usize {
-        self.data.remaining()
-    }
-
-    fn chunk(&self) -> &[u8] {
-        self.data.chunk()
-    }
-
-    fn advance(&mut self, count: usize) {
-        self.data.advance(count);
-        self.exchange.tell(|pulse, request, now| pulse.taken(request, count, now));
-    }
-}
-
-/// A stream that reports what it reads and writes.
-struct Wire<S> {
-    stream: S,
-    pulse: Shared,
-}
-
-impl<S> Wire<S> {
-    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if matches!(written, Poll::Ready(Ok(length)) if length > 0) {
-            self.pulse.lock().wrote(Instant::now());
-        }
-        written
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            self.pulse.lock().read(Instant::now());
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.wrote(written)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.wrote(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        End::Done(Err(error)) => tracing::debug!(%error, "a client's connection broke"),
+        End::Expired(expired) => tracing::debug!(?expired, "a client's connection is ended"),
     }
 }
 
@@ -285,7 +88,15 @@ mod tests {
 
     /// Nothing ends a connection but what a test shortens.
     fn unhurried() -> Times {
-        Times { headers: LONG, idle: LONG, answer_idle: LONG, winding: LONG, ping_interval: LONG, ping_timeout: LONG }
+        Times {
+            headers: LONG,
+            idle: LONG,
+            answer_idle: LONG,
+            linger: LONG,
+            winding: LONG,
+            ping_interval: LONG,
+            ping_timeout: LONG,
+        }
     }
 
     /// A client's end of a connection, which is over when the task is.

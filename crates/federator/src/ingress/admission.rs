@@ -36,6 +36,11 @@ impl Admission {
         Arc::clone(&self.all).acquire_owned().await.ok()
     }
 
+    /// Room for one more connection, if there is some now.
+    pub(super) fn room_now(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.all).try_acquire_owned().ok()
+    }
+
     /// Takes the place for a connection from `address`, unless that address has its share already.
     pub(super) fn admit(&self, place: OwnedSemaphorePermit, address: IpAddr) -> Option<Admitted> {
         let visit = self.shares.enter(address, self.connections_per_address)?;

@@ -4,24 +4,24 @@
 //! The handshake is completed with any peer, so that one whose certificate is refused can be told why: its first request
 //! is answered with 400 `authentication-failure`, and the connection ends. It reaches nothing else.
 
-mod activity;
 mod admission;
-mod answer;
 mod connection;
 mod respond;
 mod service;
-mod wire;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use services::HopObserver;
 use tls::ContextsHandle;
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info};
 use types::{Clock, Domain};
 
-use self::admission::Admission;
+use self::admission::{Admission, Admitted};
 pub use self::service::{AdmittedCall, AuthenticatedPeer, InboundService};
 use crate::limits::IngressLimits;
 
@@ -55,7 +55,7 @@ struct Shared {
 }
 
 impl Ingress {
-    /// Serves connections until `shutdown` is cancelled. Then it accepts no more, lets the requests finish that were
+    /// Serves connections until `shutdown` is cancelled. Then it refuses who comes, answers who had connected and what was
     /// begun, for [`IngressLimits::drain`] at most, and returns when the last connection is closed.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
         let admission = Admission::new(&self.limits);
@@ -68,32 +68,57 @@ impl Ingress {
             clock: self.clock,
             observer: self.observer,
         });
-        let tracker = TaskTracker::new();
-        let abandon = CancellationToken::new();
+        let open = Open { shared, tracker: TaskTracker::new(), shutdown, abandon: CancellationToken::new() };
         tokio::select! {
-            () = accept(&listener, &admission, &shared, &tracker, &shutdown, &abandon) => {}
-            () = shutdown.cancelled() => {}
+            () = accept(&listener, &admission, &open) => {}
+            () = open.shutdown.cancelled() => {}
         }
-        drop(listener);
-        tracker.close();
-        let open = tracker.len();
-        if tokio::time::timeout(shared.limits.drain, tracker.wait()).await.is_err() {
-            info!(connections = tracker.len(), "closing connections that are still busy");
-            abandon.cancel();
-            tracker.wait().await;
+        for (tcp, address) in listening::queued(listener) {
+            if let Some(place) = admission.room_now()
+                && let Some(admitted) = admission.admit(place, address.ip())
+            {
+                open.serve(admitted, tcp, address);
+            }
+        }
+        open.end().await;
+    }
+}
+
+/// The connections that are open.
+struct Open {
+    shared: Arc<Shared>,
+    tracker: TaskTracker,
+    shutdown: CancellationToken,
+    /// Ends what goes on for too long after a shutdown.
+    abandon: CancellationToken,
+}
+
+impl Open {
+    fn serve(&self, admitted: Admitted, tcp: TcpStream, address: SocketAddr) {
+        // Answers are small and wait for nobody.
+        let _ = tcp.set_nodelay(true);
+        let (shared, shutdown, abandon) = (Arc::clone(&self.shared), self.shutdown.clone(), self.abandon.clone());
+        let served = connection::serve(shared, admitted.body_memory(), tcp, address, shutdown);
+        self.tracker.spawn(async move {
+            let _admitted = admitted;
+            // On the heap: the task of an idle connection stays small.
+            abandon.run_until_cancelled_owned(Box::pin(served)).await;
+        });
+    }
+
+    async fn end(&self) {
+        self.tracker.close();
+        let open = self.tracker.len();
+        if timeout(self.shared.limits.drain, self.tracker.wait()).await.is_err() {
+            info!(connections = self.tracker.len(), "closing connections that are still busy");
+            self.abandon.cancel();
+            self.tracker.wait().await;
         }
         info!(connections = open, "ingress has ended");
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    admission: &Admission,
-    shared: &Arc<Shared>,
-    tracker: &TaskTracker,
-    shutdown: &CancellationToken,
-    abandon: &CancellationToken,
-) {
+async fn accept(listener: &TcpListener, admission: &Admission, open: &Open) {
     let mut pause = SHORTEST_PAUSE;
     loop {
         let Some(place) = admission.room().await else { return };
@@ -110,16 +135,9 @@ async fn accept(
             }
         };
         pause = SHORTEST_PAUSE;
-        let Some(admitted) = admission.admit(place, address.ip()) else { continue };
-        // Answers are small and wait for nobody.
-        let _ = tcp.set_nodelay(true);
-        let served = connection::serve(Arc::clone(shared), admitted.body_memory(), tcp, address, shutdown.clone());
-        let abandon = abandon.clone();
-        tracker.spawn(async move {
-            let _admitted = admitted;
-            // On the heap: the task of an idle connection stays small.
-            abandon.run_until_cancelled_owned(Box::pin(served)).await;
-        });
+        if let Some(admitted) = admission.admit(place, address.ip()) {
+            open.serve(admitted, tcp, address);
+        }
     }
 }
 

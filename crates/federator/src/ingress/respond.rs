@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -10,16 +10,12 @@ use std::{
 
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
+use listening::{Answer, Exchange, Protocol, Watched};
 use public_api::{Failure, error::federation};
 use services::{Body, Hop, Step};
 use tokio::time::Instant;
 
-use super::{
-    AuthenticatedPeer, Shared,
-    activity::{Activity, Protocol},
-    answer::{Answer, Exchange},
-    wire::lock,
-};
+use super::{AuthenticatedPeer, Shared};
 use crate::{
     body,
     header::{WIRE_ORIGIN_REQUEST_ID, X_SSL_CERTIFICATE},
@@ -32,12 +28,10 @@ pub(super) struct Caller {
     pub(super) shared: Arc<Shared>,
     body_memory: BodyMemory,
     pub(super) peer: Peer,
-    pub(super) protocol: Protocol,
-    pub(super) activity: Arc<Mutex<Activity>>,
+    protocol: Protocol,
+    pub(super) watched: Watched,
     /// How long the handshake and the judgement took.
     pub(super) took: Duration,
-    /// Set when the answer that is being given is the last one (HTTP/1.1).
-    pub(super) last: AtomicBool,
     reported: AtomicBool,
 }
 
@@ -47,21 +41,20 @@ impl Caller {
         body_memory: BodyMemory,
         peer: Peer,
         protocol: Protocol,
-        activity: Arc<Mutex<Activity>>,
+        watched: Watched,
         took: Duration,
     ) -> Self {
-        let (last, reported) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { shared, body_memory, peer, protocol, activity, took, last, reported }
+        Self { shared, body_memory, peer, protocol, watched, took, reported: AtomicBool::new(false) }
     }
 
-    pub(super) async fn respond(&self, request: Request<Incoming>) -> Response<Answer> {
-        let exchange = Exchange::begin(&self.activity);
+    pub(super) async fn respond(&self, request: Request<Incoming>) -> Response<Answer<Body>> {
+        let exchange = Exchange::begin(&self.watched, self.protocol);
         self.report(request.headers());
         let mut response = match self.answer(request).await {
             Ok(response) => response,
             Err(failure) => failure.to_response().map(Body::from),
         };
-        if self.last.load(Ordering::Relaxed) {
+        if exchange.is_last() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response.map(|body| Answer::new(body, exchange))
@@ -106,16 +99,14 @@ impl Caller {
 
     fn refuse(&self, refusal: &Refusal) -> Failure {
         self.end_after_this();
-        lock(&self.activity).refuse(Instant::now());
+        self.watched.lock().refuse(Instant::now());
         federation::PEER_NOT_AUTHENTICATED.because(refusal.to_string())
     }
 
     /// Lets no other request follow on HTTP/1.1: after one that was not read to its end none can, and after a refusal
     /// none would be answered otherwise.
     fn end_after_this(&self) {
-        if self.protocol == Protocol::Http1 {
-            self.last.store(true, Ordering::Relaxed);
-        }
+        self.watched.lock().end_after_this();
     }
 
     /// Tells the observer of the judgement, once: with the first request, or when the connection ends without one.

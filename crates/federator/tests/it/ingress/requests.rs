@@ -1,8 +1,12 @@
 //! What passes, and what does not.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::version::TLS13;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
-use super::support::{ask1, ask2, parse1, post, start, start_with, within};
+use super::support::{Running, ask1, ask2, parse1, post, start, start_with, within};
 
 #[tokio::test]
 async fn only_federation_is_reachable() {
@@ -82,7 +86,7 @@ async fn a_shutdown_lets_requests_finish_and_accepts_no_more() {
     assert_ne!(within(idle.read(&mut [0; 1024])).await.unwrap(), 0);
 
     running.shutdown.cancel();
-    assert_eq!(within(idle.read_to_end(&mut Vec::new())).await.unwrap(), 0, "an idle connection is closed at once");
+    assert_eq!(within(idle.read_to_end(&mut Vec::new())).await.unwrap(), 0, "an idle connection is closed");
     running.recorder.release.add_permits(2);
     let mut text = String::new();
     within(one.read_to_string(&mut text)).await.unwrap();
@@ -93,7 +97,35 @@ async fn a_shutdown_lets_requests_finish_and_accepts_no_more() {
     assert_eq!((answer.status, answer.body.as_str()), (200, "two"));
     within(connection).await.unwrap().unwrap();
     within(running.served).await.unwrap();
-    assert!(tokio::net::TcpStream::connect(running.address).await.is_err());
+    assert!(TcpStream::connect(running.address).await.is_err());
+}
+
+#[tokio::test]
+async fn who_has_connected_before_a_shutdown_is_answered_as_the_last() {
+    let running = start().await;
+    let good = running.good();
+    let mut idle = running.http1(Some(&good)).await;
+    within(idle.write_all(post("/federation/x", "", "").as_bytes())).await.unwrap();
+    assert_ne!(within(idle.read(&mut [0; 1024])).await.unwrap(), 0);
+    // These wait in the kernel's queue, or have just been accepted: their handshakes are yet to come.
+    let (one, two) = (connected(&running).await, connected(&running).await);
+    running.shutdown.cancel();
+    let fresh = running.connect_over(one, Some(&good), "http/1.1", &TLS13).await;
+    for mut stream in [idle, fresh] {
+        let answer = ask1(&mut stream, &post("/federation/x", "", "hello")).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, "hello"));
+        assert!(answer.head.contains("connection: close"), "{}", answer.head);
+    }
+    let two = running.connect_over(two, Some(&good), "h2", &TLS13).await;
+    let (answer, connection) = ask2(two, "/federation/x", "hello").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "hello"));
+    within(connection).await.unwrap().expect("the end is announced by GOAWAY");
+    within(running.served).await.unwrap();
+}
+
+/// TCP, and nothing more.
+async fn connected(running: &Running) -> TcpStream {
+    TcpStream::connect(running.address).await.unwrap()
 }
 
 #[tokio::test]

@@ -2,30 +2,36 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
-use http_body::{Body as _, Frame, SizeHint};
-use services::Body;
+use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::{activity::Activity, wire::lock};
+use crate::{Activity, Protocol, Watched};
 
 /// A request from its head to the last byte of its answer. Dropped earlier, the peer abandoned it.
-pub(super) struct Exchange {
+#[derive(Debug)]
+pub struct Exchange {
     request: u64,
-    activity: Arc<Mutex<Activity>>,
+    watched: Watched,
 }
 
 impl Exchange {
-    pub(super) fn begin(activity: &Arc<Mutex<Activity>>) -> Self {
-        Self { request: lock(activity).begin(), activity: Arc::clone(activity) }
+    /// The head of a request is complete.
+    pub fn begin(watched: &Watched, protocol: Protocol) -> Self {
+        Self { request: watched.lock().begin(protocol), watched: watched.clone() }
+    }
+
+    /// Whether the connection takes no further request, and the peer must be told so (HTTP/1.1).
+    pub fn is_last(&self) -> bool {
+        self.watched.lock().is_last()
     }
 
     fn tell(&self, what: impl FnOnce(&mut Activity, u64, Instant)) {
-        what(&mut lock(&self.activity), self.request, Instant::now());
+        what(&mut self.watched.lock(), self.request, Instant::now());
     }
 }
 
@@ -36,13 +42,15 @@ impl Drop for Exchange {
 }
 
 /// The body of an answer, streamed. Its pieces keep the exchange going until they are sent.
-pub(super) struct Answer {
-    inner: Body,
+#[derive(Debug)]
+pub struct Answer<B> {
+    inner: B,
     exchange: Arc<Exchange>,
 }
 
-impl Answer {
-    pub(super) fn new(inner: Body, exchange: Exchange) -> Self {
+impl<B: Body> Answer<B> {
+    /// From now on the peer is to take it.
+    pub fn new(inner: B, exchange: Exchange) -> Self {
         exchange.tell(Activity::answer);
         if inner.is_end_stream() {
             exchange.tell(|activity, request, _| activity.whole(request));
@@ -51,11 +59,11 @@ impl Answer {
     }
 }
 
-impl http_body::Body for Answer {
+impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
     type Data = Piece;
-    type Error = <Body as http_body::Body>::Error;
+    type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, Self::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, B::Error>>> {
         self.exchange.tell(|activity, request, _| activity.wanted(request));
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         let length = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
@@ -79,9 +87,10 @@ impl http_body::Body for Answer {
     }
 }
 
-/// A piece of an answer. The HTTP library takes answers faster than peers do, and keeps what they leave; so it is the
-/// bytes themselves that tell when they leave us.
-pub(super) struct Piece {
+/// A piece of an answer. The HTTP library takes answers faster than peers do, keeps what they leave and is done with the body
+/// once it has the last piece; so it is the bytes themselves that tell when they leave us.
+#[derive(Debug)]
+pub struct Piece {
     data: Bytes,
     exchange: Arc<Exchange>,
 }

@@ -1,0 +1,75 @@
+//! Runs connections to their end.
+
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Advice, Expired, Limits, Watched};
+
+/// How a connection ended.
+#[derive(Debug)]
+pub enum End<E> {
+    /// HTTP is done with it, one way or the other.
+    Done(Result<(), E>),
+    /// It lasted too long.
+    Expired(Expired),
+}
+
+/// Runs a connection, and ends it when it lasts too long, when its last answer was given, or in good order once it is to
+/// stop.
+pub async fn drive<C: GracefulConnection>(
+    connection: C,
+    watched: &Watched,
+    limits: &Limits,
+    stop: &CancellationToken,
+) -> End<C::Error> {
+    let mut connection = pin!(connection);
+    let mut stopped = pin!(stop.cancelled());
+    let mut asked_to_stop = false;
+    let mut alarm = pin!(sleep_until(Instant::now()));
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                return Poll::Ready(End::Done(result));
+            }
+            let now = Instant::now();
+            if !asked_to_stop && stopped.as_mut().poll(cx).is_ready() {
+                asked_to_stop = true;
+                watched.lock().stop(now);
+            }
+            let advice = watched.lock().advice(now, limits);
+            match advice {
+                // Advice that may be followed later need not be noted: who wakes up too early asks again.
+                Advice::Continue(next) if alarm.is_elapsed() || next < alarm.deadline() => alarm.as_mut().reset(next),
+                Advice::Continue(_) => {}
+                Advice::End(expired) => return Poll::Ready(End::Expired(expired)),
+                Advice::Wind => {
+                    watched.lock().wind(now);
+                    connection.as_mut().graceful_shutdown();
+                    continue;
+                }
+            }
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+/// Ends our side and reads on for a while: a socket that is closed with bytes unread takes back what was sent last.
+pub async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin, within: Duration) {
+    let drained = async {
+        if stream.shutdown().await.is_err() {
+            return;
+        }
+        let mut nothing = [0; 4096];
+        while matches!(stream.read(&mut nothing).await, Ok(length) if length > 0) {}
+    };
+    let _ = timeout(within, drained).await;
+}
