@@ -15,9 +15,29 @@ use self::{
 };
 
 /// The machines of the page, with their addresses.
-const MACHINES: [(&str, &str); 2] = [("example.com", "192.0.2.10"), ("partner.example", "198.51.100.20")];
+const MACHINES: [(&str, &str); 4] = [
+    ("example.com", "192.0.2.10"),
+    ("partner.example", "198.51.100.20"),
+    ("example.org", "203.0.113.30"),
+    (ADMIN, "10.0.0.9"),
+];
 
-const ZONES: [&str; 2] = ["example.com", "partner.example"];
+const ZONES: [&str; 3] = ["example.com", "partner.example", "example.org"];
+
+/// From here the cluster of a wire-server is looked after.
+const ADMIN: &str = "admin.example.net";
+
+/// That wire-server: its ingress, and two pods. The folder `wire-server` says what runs there.
+const CLUSTER: [(&str, &str); 3] = [("example.net", "203.0.113.40"), ("brig", "10.0.0.2"), ("federator", "10.0.0.3")];
+
+/// The names of its services, which all machines have in `/etc/hosts`.
+const SERVICES: &str = "10.0.0.2 brig galley cargohold\n10.0.0.3 federator\n10.0.0.4 nginz\n";
+
+const CLUSTER_ZONE: &str = "example.net";
+
+const CLUSTER_RECORDS: &str = "_wire-server-federator._tcp.example.net. 600 IN SRV 0 10 443 federator.wire.example.net.
+federator.wire.example.net. 600 IN A 203.0.113.40
+";
 
 fn the_page() -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operators.md");
@@ -46,8 +66,15 @@ fn every_block_of_the_page_can_be_carried_out() {
 #[test]
 #[ignore = "needs root, named, dig and nginx; ./test operators runs it"]
 fn every_command_of_the_page() {
-    let mut machines = Machines::new(&MACHINES, &ZONES, "").expect("machines");
+    let all = [&MACHINES[..], &CLUSTER].concat();
+    let zones = [&ZONES[..], &[CLUSTER_ZONE]].concat();
+    let mut machines = Machines::new(&all, &zones, SERVICES).expect("machines");
+    let mut cluster = false;
     for Step { line, what } in page::steps(&the_page()).expect("the page") {
+        if !cluster && at_cluster(&what) {
+            cluster = true;
+            wire_server(&mut machines).expect("a wire-server");
+        }
         let begun = Instant::now();
         let done = match what {
             What::File { machine, path, text } => machines.write(&machine, &path, &text).map_err(|e| format!("{e:#}")),
@@ -61,6 +88,24 @@ fn every_command_of_the_page() {
         }
         eprintln!("line {line}: done in {:?}", begun.elapsed());
     }
+}
+
+fn at_cluster(what: &What) -> bool {
+    matches!(what, What::Shell { places, .. } if places.iter().any(|seat| seat.machine == ADMIN))
+}
+
+/// Lets a wire-server federate with the partner, as it did long before the page comes to it.
+fn wire_server(machines: &mut Machines) -> anyhow::Result<()> {
+    machines.publish(CLUSTER_ZONE, CLUSTER_RECORDS)?;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/operators/wire-server");
+    for (machine, script) in
+        [("brig", "brig"), ("federator", "federator"), ("example.net", "ingress"), ("partner.example", "partner")]
+    {
+        let seat = Seat { user: "root".into(), machine: machine.into() };
+        let ended = machines.type_at(&seat, &folder.join(script).display().to_string())?;
+        anyhow::ensure!(ended.status.success(), "{seat}: {}", ended.stdout);
+    }
+    Ok(())
 }
 
 /// Types a block, and compares what is shown.
