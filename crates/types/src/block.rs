@@ -8,6 +8,8 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::written;
+
 /// The addresses that begin with the same bits, such as `10.0.0.0/8` or `2001:db8::/32`; an address alone is a block of
 /// one. An IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`) is an IPv4 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -108,14 +110,13 @@ impl fmt::Display for AddressBlock {
 
 impl Serialize for AddressBlock {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        written::serialize(self, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for AddressBlock {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|error| serde::de::Error::custom(format!("`{text}` {error}")))
+        written::deserialize(deserializer)
     }
 }
 

@@ -12,6 +12,7 @@ mod network;
 mod policy;
 mod rng;
 mod trace;
+pub mod written;
 
 pub use block::{AddressBlock, AddressBlockError};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};

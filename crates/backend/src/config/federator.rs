@@ -214,8 +214,7 @@ pub fn load_federator(
     overrides: FederatorOverrides,
 ) -> Result<(FederatorConfig, Vec<String>), ConfigError> {
     let text = text_of(file)?;
-    let theirs = file.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-    let (text, folder, warnings) = if theirs {
+    let (text, folder, warnings) = if is_wire_servers(file) {
         let (text, warnings) = upstream::to_toml(&text, file)?;
         (text, Path::new(""), warnings)
     } else {
@@ -226,6 +225,11 @@ pub fn load_federator(
     config.check()?;
     config.resolve_paths(folder);
     Ok((config, warnings))
+}
+
+/// Whether a file is in wire-server's form, by its name.
+pub(super) fn is_wire_servers(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
 impl FederatorConfig {

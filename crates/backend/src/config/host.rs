@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use types::written;
 
 /// Where somebody is called over TCP: `brig:8080`, `192.0.2.1:8080` or `[2001:db8::1]:8080`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,14 +53,13 @@ impl fmt::Display for HostPort {
 
 impl Serialize for HostPort {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        written::serialize(self, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for HostPort {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|error| serde::de::Error::custom(format!("`{text}` {error}")))
+        written::deserialize(deserializer)
     }
 }
 

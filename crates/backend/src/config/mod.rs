@@ -4,17 +4,21 @@
 //! unknown key is an error, because a misspelt option that is silently ignored is worse than none.
 
 mod acme;
+mod check;
 mod components;
+mod either;
 mod federator;
 mod host;
 mod load;
 mod options;
 mod ranges;
+mod strategy;
 mod telemetry;
 mod upstream;
 
 pub use self::acme::Acme;
 pub use components::Components;
+pub use either::{Either, load_either};
 pub use federator::{
     Answering, BehindProxy, FederatorConfig, FederatorOverrides, Inward, Outward, OwnIngress, PolicyFrom,
     PolicyOptions, TlsOptions, load_federator,
