@@ -98,9 +98,13 @@ fn at_cluster(what: &What) -> bool {
 fn wire_server(machines: &mut Machines) -> anyhow::Result<()> {
     machines.publish(CLUSTER_ZONE, CLUSTER_RECORDS)?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/operators/wire-server");
-    for (machine, script) in
-        [("brig", "brig"), ("federator", "federator"), ("example.net", "ingress"), ("partner.example", "partner")]
-    {
+    for (machine, script) in [
+        ("brig", "brig"),
+        ("federator", "federator"),
+        ("example.net", "ingress"),
+        ("partner.example", "partner"),
+        (ADMIN, "admin"),
+    ] {
         let seat = Seat { user: "root".into(), machine: machine.into() };
         let ended = machines.type_at(&seat, &folder.join(script).display().to_string())?;
         anyhow::ensure!(ended.status.success(), "{seat}: {}", ended.stdout);
