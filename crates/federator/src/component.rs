@@ -51,6 +51,8 @@ impl HttpComponent {
         }
         let request = Request::from_parts(head, Full::new(body));
         match timeout(self.limits.answer_head, self.client.request(request)).await {
+            // 101: nobody asked for another protocol.
+            Ok(Ok(answer)) if answer.status().is_informational() => Err(format!("the answer is {}", answer.status())),
             Ok(Ok(answer)) => {
                 let idle = self.limits.answer_idle;
                 Ok(answer.map(|body| Body::new(AnswerBody::new(body, idle, ()))))

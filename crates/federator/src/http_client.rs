@@ -10,6 +10,8 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
+use crate::limits::HEADER_BYTES;
+
 /// A client with connections of its own.
 pub(crate) type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
@@ -52,7 +54,11 @@ pub(crate) fn client(connect: Duration, set: impl FnOnce(&mut Builder)) -> HttpC
     connector.set_connect_timeout(Some(connect));
     connector.set_nodelay(true);
     let mut builder = Client::builder(TokioExecutor::new());
-    builder.timer(TokioTimer::new()).pool_timer(TokioTimer::new());
+    builder
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .http1_max_buf_size(HEADER_BYTES)
+        .http2_max_header_list_size(HEADER_BYTES as u32);
     set(&mut builder);
     builder.build(connector)
 }

@@ -5,7 +5,9 @@ mod process;
 
 use std::time::Duration;
 
-pub use self::process::{BrigPolicyLimits, ComponentLimits, ForwardedLimits, OutsideLimits, OutwardLimits};
+pub use self::process::{
+    BrigPolicyLimits, ComponentLimits, ForwardedLimits, HEADER_BYTES, OutsideLimits, OutwardLimits,
+};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use super::{BodyLimits, InboundLimits, KIB, MIB};
 
+/// Size in bytes of the headers of an answer by another process of this backend; beyond it there is no answer. As much as
+/// remotes may send ([`OutboundLimits::header_bytes`](super::OutboundLimits::header_bytes)), whose headers a federator
+/// passes on.
+pub const HEADER_BYTES: usize = 64 * KIB;
+
 /// Limits of the listener that the own components call (`POST /rpc/…`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutwardLimits {

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod component;
 mod discovery;
+mod forwarded;
 mod inbound;
 mod ingress;
 mod outbound;
+mod outward;
 mod support;

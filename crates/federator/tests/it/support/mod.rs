@@ -4,6 +4,7 @@ pub mod dns;
 pub mod hops;
 pub mod log;
 pub mod peer;
+pub mod plain;
 
 use std::{sync::Arc, time::Duration};
 
