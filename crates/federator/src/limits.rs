@@ -6,7 +6,7 @@ mod process;
 use std::time::Duration;
 
 pub use self::process::{
-    BrigPolicyLimits, ComponentLimits, ForwardedLimits, HEADER_BYTES, OutsideLimits, OutwardLimits,
+    BrigPolicyLimits, ComponentLimits, ForwardedLimits, HEADER_BYTES, OutsideLimits, OutwardLimits, POLICY_FILE_BYTES,
 };
 
 const KIB: usize = 1024;

@@ -82,7 +82,7 @@ impl Outbound for OutsideFederator {
             Ok(Ok(answer)) => {
                 let (head, body) = answer.into_parts();
                 let body = read_error::within(body, limits.error_body, limits.error_body_time).await;
-                reported(head.status, &head.headers, &body)
+                reported(head.status, &head.headers, &body, limits.told_bytes)
             }
             Ok(Err(error)) if error.is_connect() => OutboundError::Unavailable(cause::chain(&error)),
             Ok(Err(error)) => OutboundError::Local(cause::chain(&error)),
@@ -94,12 +94,9 @@ impl Outbound for OutsideFederator {
     }
 }
 
-/// How much of a text that is no error of Wire is told.
-const TOLD: usize = 1000;
-
 /// What the federator's error means to who called.
-fn reported(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> OutboundError {
-    let text = || String::from_utf8_lossy(&body[..body.len().min(TOLD)]).into_owned();
+fn reported(status: StatusCode, headers: &HeaderMap, body: &[u8], told: usize) -> OutboundError {
+    let text = || String::from_utf8_lossy(&body[..body.len().min(told)]).into_owned();
     if status == StatusCode::FORBIDDEN {
         return OutboundError::Local(text());
     }
@@ -136,7 +133,7 @@ mod tests {
     use super::*;
 
     fn told(status: u16, body: &str) -> (u16, Value) {
-        let error = reported(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes());
+        let error = reported(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes(), 1000);
         let failure = error.to_failure(&"b.example".parse().unwrap(), "/federation/x");
         (failure.status().as_u16(), failure.to_json())
     }
@@ -183,14 +180,14 @@ mod tests {
     fn doubts_about_the_version_survive() {
         let body = json!({"code": 533, "label": "federation-remote-error", "inner": {"code": 404, "label": "x", "message": ""},
             "message": "A remote federator failed with status code: 404"});
-        let error = reported(StatusCode::from_u16(533).unwrap(), &HeaderMap::new(), body.to_string().as_bytes());
+        let error = reported(StatusCode::from_u16(533).unwrap(), &HeaderMap::new(), body.to_string().as_bytes(), 1000);
         assert!(services::FederationErrorKind::from(error).doubts_version());
     }
 
     proptest! {
         #[test]
         fn any_answer_becomes_an_error(body in prop::collection::vec(any::<u8>(), 0..200), status in 300_u16..1000) {
-            let error = reported(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), &body);
+            let error = reported(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), &body, 1000);
             let failure = error.to_failure(&"b.example".parse().unwrap(), "/federation/x");
             prop_assert!(failure.status().as_u16() >= 400);
         }

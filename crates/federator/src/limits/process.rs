@@ -9,6 +9,10 @@ use super::{BodyLimits, InboundLimits, KIB, MIB};
 /// passes on.
 pub const HEADER_BYTES: usize = 64 * KIB;
 
+/// Size in bytes of the file of a [`FilePolicy`](crate::policy::FilePolicy); a longer one holds no policy. Room for more
+/// than the 10,000 remotes that brig allows.
+pub const POLICY_FILE_BYTES: usize = MIB;
+
 /// Limits of the listener that the own components call (`POST /rpc/…`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutwardLimits {
@@ -112,6 +116,8 @@ pub struct OutsideLimits {
     pub error_body: usize,
     /// How long an error may take to arrive.
     pub error_body_time: Duration,
+    /// How many bytes of an answer are told to the caller that is no error of Wire.
+    pub told_bytes: usize,
     /// Pause between HTTP/2 pings.
     pub ping_interval: Duration,
     /// How long a ping may stay unanswered before the connection counts as dead.
@@ -126,6 +132,7 @@ impl Default for OutsideLimits {
             answer_idle: Duration::from_secs(30),
             error_body: 2 * MIB,
             error_body_time: Duration::from_secs(10),
+            told_bytes: 1000,
             ping_interval: Duration::from_secs(15),
             ping_timeout: Duration::from_secs(5),
         }

@@ -14,8 +14,7 @@ use types::{
     Domain, FederationDomainConfig, FederationPolicy, FederationRestriction, FederationStrategy, SearchPolicy,
 };
 
-/// The largest file that is read, in bytes.
-const LONGEST: u64 = 1 << 20;
+use crate::limits::POLICY_FILE_BYTES;
 
 /// A policy that operators write into a file. TOML with one line:
 ///
@@ -92,9 +91,11 @@ fn read(path: &Path) -> Result<FederationPolicy, FilePolicyError> {
     let unreadable = |why| FilePolicyError::Unreadable { path: path.to_owned(), why };
     let invalid = |why| FilePolicyError::Invalid { path: path.to_owned(), why };
     let mut text = String::new();
-    File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text)).map_err(unreadable)?;
-    if text.len() as u64 > LONGEST {
-        return Err(invalid(format!("it is longer than {LONGEST} bytes")));
+    File::open(path)
+        .and_then(|file| file.take(POLICY_FILE_BYTES as u64 + 1).read_to_string(&mut text))
+        .map_err(unreadable)?;
+    if text.len() > POLICY_FILE_BYTES {
+        return Err(invalid(format!("it is longer than {POLICY_FILE_BYTES} bytes")));
     }
     parse(&text).map_err(invalid)
 }

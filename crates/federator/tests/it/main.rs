@@ -8,5 +8,8 @@ mod forwarded;
 mod inbound;
 mod ingress;
 mod outbound;
+mod outside;
 mod outward;
+mod policy;
+mod smuggling;
 mod support;

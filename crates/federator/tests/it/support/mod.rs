@@ -94,6 +94,8 @@ pub struct Backend {
 /// How a [`Backend`] differs from the usual one.
 pub struct Setup {
     pub allowed: Vec<&'static str>,
+    /// In the place of those who are allowed.
+    pub policy: Option<Arc<dyn PolicySource>>,
     pub components: Components,
     pub limits: Limits,
 }
@@ -101,7 +103,12 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let limits = Limits::default();
-        Self { allowed: vec!["b.example", "c.example", "localhost"], components: Components::new(), limits }
+        Self {
+            allowed: vec!["b.example", "c.example", "localhost"],
+            policy: None,
+            components: Components::new(),
+            limits,
+        }
     }
 }
 
@@ -111,7 +118,7 @@ impl Backend {
     }
 
     pub async fn with(setup: Setup) -> Self {
-        let Setup { allowed, components, limits } = setup;
+        let Setup { allowed, policy, components, limits } = setup;
         let dns = Dns::start().await;
         let authority = authority();
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
@@ -125,7 +132,7 @@ impl Backend {
         );
         let federator = Federator::new(Parts {
             own_domain: domain("a.example"),
-            policy: allow(&allowed),
+            policy: policy.unwrap_or_else(|| allow(&allowed)),
             discovery,
             client_tls: Arc::new(tls.clone()),
             limits,
