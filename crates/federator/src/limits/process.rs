@@ -138,3 +138,31 @@ impl Default for OutsideLimits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those that `docs/limits.md` promises.
+    #[test]
+    fn the_documented_limits() {
+        let seconds = |times: &[Duration]| times.iter().map(Duration::as_secs).collect::<Vec<_>>();
+        let (outward, forwarded) = (OutwardLimits::default(), ForwardedLimits::default());
+        for bodies in [&outward.bodies, &forwarded.bodies] {
+            assert_eq!((bodies.bytes, bodies.memory, bodies.discarded_bytes), (MIB, 256 * MIB, 64 * KIB));
+            assert_eq!(seconds(&[bodies.idle, bodies.total, bodies.discarding]), [10, 120, 1]);
+        }
+        assert_eq!((outward.bodies.memory_per_address, forwarded.bodies.memory_per_address), (256 * MIB, 64 * MIB));
+        assert_eq!((outward.request_id_bytes, forwarded.certificate_bytes), (128, 32 * KIB));
+        let component = ComponentLimits::default();
+        assert_eq!(seconds(&[component.connect, component.answer_head, component.answer_idle]), [5, 10, 30]);
+        assert_eq!((component.idle.as_secs(), component.idle_connections), (20, 512));
+        let brig = BrigPolicyLimits::default();
+        assert_eq!(seconds(&[brig.answer, brig.shortest_pause, brig.retry]), [10, 1, 5]);
+        assert_eq!((brig.answer_bytes, POLICY_FILE_BYTES, HEADER_BYTES), (16 * MIB, MIB, 64 * KIB));
+        let outside = OutsideLimits::default();
+        assert_eq!(seconds(&[outside.connect, outside.answer_head, outside.answer_idle]), [5, 60, 30]);
+        assert_eq!(seconds(&[outside.error_body_time, outside.ping_interval, outside.ping_timeout]), [10, 15, 5]);
+        assert_eq!((outside.error_body, outside.told_bytes), (2 * MIB, 1000));
+    }
+}

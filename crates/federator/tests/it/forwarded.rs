@@ -531,3 +531,30 @@ async fn without_an_address_nobody_is_believed() {
     assert_eq!((answer.status, answer.text().as_str()), (403, "not for you"));
     assert_eq!(bench.calls(), 0);
 }
+
+/// On a listener for both families a proxy's IPv4 address is written as IPv6.
+#[tokio::test]
+async fn a_proxy_is_known_by_its_address_however_the_socket_writes_it() {
+    let bench = Bench::start().await;
+    let forwarded = Forwarded {
+        inbound: Arc::clone(&bench.backend.inbound),
+        proxies: vec!["127.0.0.1".parse().unwrap()],
+        hops: 1,
+        limits: ForwardedLimits::default(),
+        clock: Arc::clone(&bench.backend.clock) as _,
+    };
+    let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).unwrap();
+    socket.set_only_v6(false).unwrap();
+    socket.bind(&"[::]:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    socket.listen(16).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let listener = tokio::net::TcpListener::from_std(socket.into()).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let router = forwarded.router().into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let good = post(PATH, &[ORIGIN, (CERTIFICATE, &bench.good)], "1");
+    for (from, expected) in [("127.0.0.1", 200), ("127.0.0.2", 403)] {
+        let to = SocketAddr::from(([127, 0, 0, 1], port));
+        assert_eq!(Raw::connect_from(from, to).await.ask(&good).await.unwrap().status, expected, "{from}");
+    }
+}

@@ -1,5 +1,5 @@
-//! Requests that two readers might take for different ones, and paths that lead astray, at both listeners that speak plain
-//! HTTP. Nothing that is refused may reach a remote or a component, and nothing may hide behind a request (RFC 9112 §11.2).
+//! Requests that two readers might take for different ones, and paths that lead astray, at every listener that speaks
+//! HTTP/1.1. Nothing that is refused may reach a remote or a component, and nothing may hide behind a request (RFC 9112 §11.2).
 
 use std::{
     net::SocketAddr,
@@ -14,16 +14,26 @@ use federation_api::Component;
 use federator::{
     forwarded::Forwarded,
     inbound::Components,
-    limits::{ForwardedLimits, OutwardLimits},
+    ingress::Ingress,
+    limits::{ForwardedLimits, IngressLimits, OutwardLimits},
     outward,
+    trust::DEFAULT_VERIFY_DEPTH,
 };
 use http::{Request, Response};
+use rustls::{ClientConfig, pki_types::ServerName};
 use services::{FederationComponent, Outbound, OutboundError, RpcCall};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+};
+use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
 use types::SeededRng;
 
 use crate::support::{
     Backend, Setup, domain,
     plain::{Answer, Raw, serve},
+    soon,
 };
 
 /// What came through, of either listener: the RPC and the body.
@@ -51,6 +61,8 @@ impl Outbound for Through {
 struct Face {
     name: &'static str,
     address: SocketAddr,
+    /// Where it speaks TLS.
+    tls: Option<TlsConnector>,
     /// Where RPCs are.
     prefix: &'static str,
     /// What a request must say.
@@ -59,14 +71,19 @@ struct Face {
     _backend: Option<Backend>,
 }
 
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 impl Face {
-    async fn both() -> [Self; 2] {
+    async fn all_three() -> [Self; 3] {
         let through = Arc::<Through>::default();
         let rng = Arc::new(SeededRng::new(1));
         let router = outward::router(Arc::clone(&through) as _, OutwardLimits::default(), rng, domain("a.example"));
         let outward = Self {
             name: "outward",
             address: serve(router).await,
+            tls: None,
             prefix: "/rpc/b.example/brig",
             headers: String::new(),
             through,
@@ -87,12 +104,41 @@ impl Face {
         let forwarded = Self {
             name: "forwarded",
             address: serve(forwarded.router()).await,
+            tls: None,
             prefix: "/federation/brig",
             headers: format!("wire-origin-domain: b.example\r\nx-ssl-certificate: {certificate}\r\n"),
             through,
             _backend: Some(backend),
         };
-        [outward, forwarded]
+        let through = Arc::<Through>::default();
+        let components = Components::from([(Component::Brig, Arc::clone(&through) as _)]);
+        let backend = Backend::with(Setup { components, ..Setup::default() }).await;
+        // The backend calls itself by another name, with the one certificate it has.
+        backend.dns.publish("b.example", 600, &[(0, 0, 443, "fed.a.example.")]);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let ingress = Ingress {
+            backend: domain("a.example"),
+            contexts: backend.tls.clone(),
+            verify_depth: DEFAULT_VERIFY_DEPTH,
+            inbound: Arc::clone(&backend.inbound),
+            limits: IngressLimits::default(),
+            clock: Arc::clone(&backend.clock) as _,
+            observer: Arc::clone(&backend.hops) as _,
+        };
+        tokio::spawn(ingress.serve(listener, CancellationToken::new()));
+        let mut config = ClientConfig::clone(&backend.tls.contexts().connector);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let ingress = Self {
+            name: "ingress",
+            address,
+            tls: Some(TlsConnector::from(Arc::new(config))),
+            prefix: "/federation/brig",
+            headers: "wire-origin-domain: b.example\r\n".to_owned(),
+            through,
+            _backend: Some(backend),
+        };
+        [outward, forwarded, ingress]
     }
 
     /// A request up to the end of what it must say.
@@ -105,9 +151,16 @@ impl Face {
         std::mem::take(&mut self.through.0.lock().unwrap())
     }
 
+    async fn connect(&self) -> Raw<Box<dyn Stream>> {
+        let plain = Raw::connect(self.address).await.stream;
+        let Some(tls) = &self.tls else { return Raw::over(Box::new(plain)) };
+        let name = ServerName::try_from("fed.a.example").unwrap();
+        Raw::over(Box::new(soon(tls.connect(name, plain)).await.unwrap()))
+    }
+
     /// Says this on a connection of its own; the first so many answers, or fewer where it is closed before.
     async fn first(&self, count: usize, text: impl AsRef<[u8]>) -> Vec<Answer> {
-        let mut raw = Raw::connect(self.address).await;
+        let mut raw = self.connect().await;
         raw.say(text).await;
         let mut answers = Vec::new();
         while answers.len() < count
@@ -130,7 +183,7 @@ fn statuses(answers: &[Answer]) -> Vec<u16> {
 
 #[tokio::test]
 async fn framing_that_can_be_read_in_two_ways_is_refused() {
-    for face in Face::both().await {
+    for face in Face::all_three().await {
         let path = format!("{}/x", face.prefix);
         let hidden = face.head(&format!("{}/hidden", face.prefix)) + "content-length: 1\r\n\r\n2";
         for framing in [
@@ -187,7 +240,7 @@ async fn framing_that_can_be_read_in_two_ways_is_refused() {
 /// reader may have taken what follows for a part of the body.
 #[tokio::test]
 async fn a_request_with_a_length_and_a_coding_is_the_last_of_its_connection() {
-    for face in Face::both().await {
+    for face in Face::all_three().await {
         let path = format!("{}/x", face.prefix);
         let hidden = face.head(&format!("{}/hidden", face.prefix)) + "content-length: 1\r\n\r\n2";
         for framing in [
@@ -207,7 +260,7 @@ async fn a_request_with_a_length_and_a_coding_is_the_last_of_its_connection() {
 /// What is unusual, but has one meaning, is read so.
 #[tokio::test]
 async fn framing_with_one_meaning_is_read() {
-    for face in Face::both().await {
+    for face in Face::all_three().await {
         let path = format!("{}/x", face.prefix);
         let next = face.head(&format!("{}/next", face.prefix)) + "content-length: 1\r\n\r\n2";
         for framing in [
@@ -228,7 +281,7 @@ async fn framing_with_one_meaning_is_read() {
 
 #[tokio::test]
 async fn paths_that_lead_astray_are_refused() {
-    for face in Face::both().await {
+    for face in Face::all_three().await {
         let prefix = face.prefix;
         let (first, rest) = prefix[1..].split_once('/').unwrap();
         let long = "a".repeat(60_000);
@@ -267,7 +320,7 @@ async fn paths_that_lead_astray_are_refused() {
             (format!("/%{:x}{}/{rest}/x", first.as_bytes()[0], &first[1..]), &[404]),
             (format!("/{}/{rest}/x", first.to_uppercase()), &[404]),
             (format!("{prefix}/{long}."), &[400]),
-            (format!("{prefix}/{longer}"), &[414]),
+            (format!("{prefix}/{longer}"), &[414, 431]),
             (format!("{first}/{rest}/x"), &[400, 404]),
             ("*".to_owned(), &[400, 404]),
             ("here:80".to_owned(), &[400, 404]),
@@ -304,7 +357,7 @@ async fn paths_that_lead_astray_are_refused() {
 /// RFC 9112 §3.2.2: a server takes the absolute form, and what stands before the path decides nothing here.
 #[tokio::test]
 async fn the_absolute_form_is_the_same_request() {
-    for face in Face::both().await {
+    for face in Face::all_three().await {
         let path = format!("{}/x", face.prefix);
         for origin in ["http://here", "https://elsewhere.example:8443", "HTTP://HERE"] {
             let answers = face.first(1, face.head(&format!("{origin}{path}")) + "content-length: 1\r\n\r\n1").await;

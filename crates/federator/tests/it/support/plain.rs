@@ -12,7 +12,7 @@ use h2::client::SendRequest;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
     task::JoinSet,
@@ -64,15 +64,15 @@ impl Answer {
 }
 
 /// One end of a connection of HTTP/1.1, byte by byte.
-pub struct Raw {
-    pub stream: TcpStream,
+pub struct Raw<S = TcpStream> {
+    pub stream: S,
     unread: Vec<u8>,
 }
 
 impl Raw {
     pub fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
-        Self { stream, unread: Vec::new() }
+        Self::over(stream)
     }
 
     pub async fn connect(to: SocketAddr) -> Self {
@@ -84,6 +84,13 @@ impl Raw {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
         Self::new(soon(socket.connect(to)).await.unwrap())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    /// Over whatever carries it.
+    pub fn over(stream: S) -> Self {
+        Self { stream, unread: Vec::new() }
     }
 
     /// Writes; that the other side does not take it any more is no failure.
