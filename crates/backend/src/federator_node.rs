@@ -12,17 +12,14 @@ use federator::{
     component::HttpComponent,
     forwarded::Forwarded,
     inbound::Components,
-    limits::{BrigPolicyLimits, ComponentLimits, ForwardedLimits, OutwardLimits},
+    limits::{ComponentLimits, ForwardedLimits, OutwardLimits},
     outward,
-    policy::{BrigPolicy, FilePolicy},
 };
 use http::StatusCode;
 use prometheus::Registry;
-use services::{FederationComponent, FixedPolicy, PolicySource};
-use tls::{KeyFiles, RootSources, Sources};
-use types::{
-    Domain, FederationDomainConfig, FederationPolicy, FederationRestriction, FederationStrategy, SearchPolicy,
-};
+use services::FederationComponent;
+use tls::{KeyFiles, Reloader, RootSources, Sources};
+use types::Domain;
 use web::{
     Served, Trusting,
     metrics::{Durations, Resources},
@@ -30,11 +27,13 @@ use web::{
 
 use crate::{
     client::{Call, Target, json},
-    config::{Answering, FederatorConfig, HostPort, Inward, PolicyFrom},
+    config::{Answering, FederatorConfig, HostPort, Inward},
+    federator_policy::Whom,
     listener::Bound,
     measured,
     node::{StartError, Surroundings, bind},
     outside::{Door, Outside, Setup},
+    reload::{self, ReloadError},
     running::Running,
     settings,
 };
@@ -51,6 +50,10 @@ pub struct FederatorNode {
     ingress: Option<SocketAddr>,
     behind_proxy: Option<SocketAddr>,
     running: Running,
+    certificates: Arc<Reloader>,
+    whom: Whom,
+    /// As it is in force, or would be after a restart.
+    config: FederatorConfig,
 }
 
 /// The listeners for calls from others, before anybody answers behind them.
@@ -70,10 +73,10 @@ impl FederatorNode {
         let doors = Doors::open(&config.inward).await?;
         let outward = bind("outward.listen", config.outward.listen).await?.behind(1);
         let running = Running::default();
-        let policy = policy(&config, &running)?;
+        let whom = Whom::new(&config, &running)?;
         // Read before anything is waited for: what is wrong with the configuration is told at once.
         let sources = sources(&config);
-        tls::Reloader::load(sources.clone())?;
+        Reloader::load(sources.clone())?;
         let domain = match &config.domain {
             Some(domain) => domain.clone(),
             None => domain_of(config.components.brig.as_ref()).await?,
@@ -84,7 +87,7 @@ impl FederatorNode {
             sources,
             dns: config.dns,
             limits: settings::limits(&config.limits),
-            policy,
+            policy: whom.source(),
         };
         let outside = Outside::new(setup, &surroundings)?;
         let metrics = Registry::new();
@@ -92,6 +95,7 @@ impl FederatorNode {
         let durations = Durations::default();
         durations.register(&metrics);
         Resources::register(&metrics);
+        measured::certificates(outside.certificates().handle().clone(), &metrics);
         let about = web::process(&Served::default(), metrics).router(Arc::new(Trusting), Arc::clone(&surroundings.rng));
         let node = Self {
             domain: domain.clone(),
@@ -99,6 +103,9 @@ impl FederatorNode {
             ingress: doors.ingress.as_ref().map(|door| door.address),
             behind_proxy: doors.behind_proxy.as_ref().and_then(Bound::address),
             running,
+            certificates: Arc::clone(outside.certificates()),
+            whom,
+            config,
         };
         let calls = outward::router(
             outside.federator.outbound(),
@@ -107,7 +114,7 @@ impl FederatorNode {
             domain,
         );
         node.running.listen(outward, durations.around(about.clone().merge(calls)));
-        if let (Some(listener), Some(behind)) = (doors.behind_proxy, &config.inward.behind_proxy) {
+        if let (Some(listener), Some(behind)) = (doors.behind_proxy, &node.config.inward.behind_proxy) {
             let forwarded = Forwarded {
                 inbound: outside.federator.inbound(components.clone()),
                 proxies: behind.proxies.clone(),
@@ -144,6 +151,21 @@ impl FederatorNode {
     /// Where an ingress in front passes on calls from others; `None` where there is none.
     pub fn behind_proxy(&self) -> Option<SocketAddr> {
         self.behind_proxy
+    }
+
+    /// Takes up anew the files of the certificates, and whom to deal with; the log tells what is new. Everything else that is
+    /// configured is read at start alone, and the log says so where it differs.
+    ///
+    /// # Errors
+    /// The first of the reasons why not everything was taken up.
+    pub async fn reload(&mut self, config: FederatorConfig) -> Result<(), ReloadError> {
+        let certificates = reload::certificates(&self.certificates).await;
+        let policy = self.whom.reload(&config.policy).await;
+        if reload::federators_differ_elsewhere(&self.config, &config) {
+            tracing::warn!("options other than the policy that is listed have changed; they count from the next start");
+        }
+        self.config = config;
+        certificates.and(policy)
     }
 
     /// Stops accepting, and lets open calls end within a deadline.
@@ -190,68 +212,6 @@ fn components(answering: &Answering) -> Result<Components, StartError> {
         }
     }
     Ok(components)
-}
-
-/// Whom to deal with, kept fresh until stopped.
-fn policy(config: &FederatorConfig, running: &Running) -> Result<Arc<dyn PolicySource>, StartError> {
-    let options = &config.policy;
-    match (options.source, &config.components.brig, &options.file) {
-        (PolicyFrom::Brig, Some(brig), _) => {
-            let mut limits = BrigPolicyLimits::default();
-            limits.longest_pause = Duration::from_millis(options.refresh);
-            limits.shortest_pause = limits.shortest_pause.min(limits.longest_pause);
-            limits.retry = limits.retry.min(limits.longest_pause);
-            let policy = BrigPolicy::new(&brig.to_string(), limits)
-                .map_err(|source| StartError::Address { option: "components.brig", source })?;
-            let policy = Arc::new(policy);
-            let fresh = Arc::clone(&policy);
-            running.until_stopped(async move { fresh.keep_fresh().await });
-            Ok(policy)
-        }
-        (PolicyFrom::File, _, Some(file)) => {
-            let policy = Arc::new(FilePolicy::open(file)?);
-            running.until_stopped(reread(Arc::clone(&policy)));
-            Ok(policy)
-        }
-        (PolicyFrom::Brig | PolicyFrom::File | PolicyFrom::Here, ..) => {
-            let strategy = options.strategy.unwrap_or(FederationStrategy::AllowDynamic);
-            let remotes = options.allow.iter().map(|domain| (domain.clone(), allowed(domain))).collect();
-            Ok(Arc::new(FixedPolicy(Arc::new(FederationPolicy { strategy, remotes }))))
-        }
-    }
-}
-
-/// What the users of a remote may find is brig's affair.
-fn allowed(domain: &Domain) -> FederationDomainConfig {
-    let (search_policy, restriction) = (SearchPolicy::NoSearch, FederationRestriction::AllowAll(()));
-    FederationDomainConfig { domain: domain.clone(), search_policy, restriction }
-}
-
-/// Takes up changes of the file. A fault is told once.
-async fn reread(policy: Arc<FilePolicy>) {
-    let mut fault = None;
-    let mut ticks = tokio::time::interval(tls::DEFAULT_CHECK_INTERVAL);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let reading = Arc::clone(&policy);
-        let Ok(read) = tokio::task::spawn_blocking(move || reading.reload()).await else { return };
-        match read {
-            Ok(changed) => {
-                if changed {
-                    tracing::info!(file = %policy.path().display(), "a new policy is in force");
-                }
-                fault = None;
-            }
-            Err(error) => {
-                let error = error.to_string();
-                if fault.as_ref() != Some(&error) {
-                    tracing::error!(error, "the policy stays as it was");
-                    fault = Some(error);
-                }
-            }
-        }
-    }
 }
 
 /// Certificates and whom to trust. Without an own ingress the one certificate is there for calls to others.

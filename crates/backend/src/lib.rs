@@ -6,6 +6,7 @@ pub mod client;
 mod components;
 pub mod config;
 mod federator_node;
+mod federator_policy;
 pub mod init;
 mod joined;
 mod keys;

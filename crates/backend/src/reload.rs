@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use brig::{PolicyStore, Trouble};
+use federator::policy::{BrigPolicyError, FilePolicyError};
 use services::PolicySource;
 use tls::{Contexts, Identity, Reloader, TlsError};
 use types::{Domain, FederationPolicy};
 
 use crate::{
-    config::Config,
+    config::{Config, FederatorConfig, PolicyFrom},
     settings::{self, SettingError},
 };
 
@@ -22,6 +23,12 @@ pub enum ReloadError {
     /// An option has a value that cannot work.
     #[error("the policy stays as it was: {0}")]
     Setting(#[from] SettingError),
+    /// The file of the policy of a stand-alone federator cannot be used.
+    #[error("the policy stays as it was: {0}")]
+    PolicyFile(#[from] FilePolicyError),
+    /// Brig, which a stand-alone federator asks for the policy, tells none.
+    #[error("the policy stays as it was: brig {0}")]
+    PolicyOfBrig(#[from] BrigPolicyError),
     /// What is stored of the policy cannot be read.
     #[error("the policy stays as it was: {0}")]
     Stored(#[from] Trouble),
@@ -69,14 +76,19 @@ pub(crate) async fn policy(store: &PolicyStore, config: &Config) -> Result<(), R
     let settings = settings::brig(config)?;
     let before = store.policy();
     store.replace_file(&settings).await?;
-    let changes = Changes::between(&before, &store.policy());
+    tell_changes(&before, &store.policy());
+    Ok(())
+}
+
+/// Tells the log what is new in a policy.
+pub(crate) fn tell_changes(before: &FederationPolicy, after: &FederationPolicy) {
+    let changes = Changes::between(before, after);
     let Changes { strategy, added, removed, changed } = &changes;
     if changes == Changes::default() {
         tracing::info!("the federation policy is the same as before");
     } else {
         tracing::info!(strategy, ?added, ?removed, ?changed, "a new federation policy is in force");
     }
-    Ok(())
 }
 
 /// How two policies differ.
@@ -112,6 +124,19 @@ pub(crate) fn differ_elsewhere(before: &Config, after: &Config) -> bool {
             federation.strategy = None;
             federation.legacy_strategy = None;
             federation.remotes.clear();
+        }
+        config
+    };
+    without_policy(before) != without_policy(after)
+}
+
+/// The same of a stand-alone federator.
+pub(crate) fn federators_differ_elsewhere(before: &FederatorConfig, after: &FederatorConfig) -> bool {
+    let without_policy = |config: &FederatorConfig| {
+        let mut config = config.clone();
+        if config.policy.source == PolicyFrom::Here {
+            config.policy.strategy = None;
+            config.policy.allow.clear();
         }
         config
     };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use types::{AddressBlock, Domain, FederationStrategy};
 
 use super::{
-    ConfigError, HostPort, Limits, Log,
+    ConfigError, HostPort, Limits, Log, Telemetry,
     load::{folder_of, read, text_of},
     options::{default_verify_depth, is_unset, some_address},
     ranges, upstream,
@@ -45,6 +45,9 @@ pub struct FederatorConfig {
     /// What is logged, and how.
     #[serde(default)]
     pub log: Log,
+    /// Where traces go.
+    #[serde(default)]
+    pub telemetry: Telemetry,
 }
 
 /// Calls to other backends.
@@ -251,7 +254,10 @@ impl FederatorConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let Self { inward, components, policy, tls, limits, .. } = self;
+        let Self { inward, components, policy, tls, limits, telemetry, .. } = self;
+        if let Some((option, problem)) = telemetry.transgression() {
+            return Err(ConfigError::Contradiction { option, problem });
+        }
         if inward.ingress.is_none() && inward.behind_proxy.is_none() {
             return wrong("inward", "set inward.ingress, inward.behind_proxy, or both: calls from others come by them");
         }

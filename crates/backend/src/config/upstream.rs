@@ -10,7 +10,7 @@ use types::{AddressBlock, FederationStrategy};
 use wire_server_config::federator::{Endpoint, FederatorYaml, LogFormat as TheirFormat, LogLevel, OlderStrategy};
 
 use super::{
-    ConfigError, FederatorConfig, HostPort, Limits, Log, LogFormat,
+    ConfigError, FederatorConfig, HostPort, Limits, Log, LogFormat, Telemetry,
     federator::{Answering, BehindProxy, Inward, Outward, PolicyFrom, PolicyOptions, TlsOptions},
 };
 
@@ -68,6 +68,7 @@ fn converted(theirs: FederatorYaml, warnings: &mut Vec<String>) -> Result<Federa
         dns,
         limits: Limits { connect: Some(milliseconds(settings.tcp_connection_timeout)), ..Limits::default() },
         log: Log { level: level(theirs.log_level).to_owned(), format: format(theirs.log_format) },
+        telemetry: Telemetry::default(),
     })
 }
 

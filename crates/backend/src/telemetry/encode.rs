@@ -8,14 +8,15 @@ use types::Domain;
 use super::spans::{Finished, Kind};
 
 /// The body of `POST /v1/traces`.
-pub(super) fn request(domain: &Domain, spans: &[Finished]) -> Value {
+pub(super) fn request(domain: Option<&Domain>, spans: &[Finished]) -> Value {
+    let service = [("service.name", "ferrule"), ("service.version", env!("CARGO_PKG_VERSION"))];
+    let backend = domain
+        .into_iter()
+        .flat_map(|domain| ["service.instance.id", "wire.backend.domain"].map(|name| (name, domain.as_str())));
+    let resource: Vec<_> =
+        service.into_iter().chain(backend).map(|(name, text)| attribute(name, &text.into())).collect();
     json!({"resourceSpans": [{
-        "resource": {"attributes": [
-            attribute("service.name", &"ferrule".into()),
-            attribute("service.version", &env!("CARGO_PKG_VERSION").into()),
-            attribute("service.instance.id", &domain.as_str().into()),
-            attribute("wire.backend.domain", &domain.as_str().into()),
-        ]},
+        "resource": {"attributes": resource},
         "scopeSpans": [{
             "scope": {"name": "ferrule"},
             "spans": spans.iter().map(span).collect::<Vec<_>>(),
@@ -74,7 +75,8 @@ mod tests {
             failed: true,
             attributes: vec![("http.response.status_code", 500.into()), ("rpc", "search-users".into())],
         };
-        let body = request(&"a.example".parse().unwrap(), std::slice::from_ref(&finished));
+        let domain = "a.example".parse().unwrap();
+        let body = request(Some(&domain), std::slice::from_ref(&finished));
         let expected = json!({
             "traceId": "0af7651916cd43dd8448eb211c80319c",
             "spanId": "b7ad6b7169203331",
@@ -92,5 +94,7 @@ mod tests {
         assert_eq!(body["resourceSpans"][0]["scopeSpans"][0]["spans"], json!([expected]));
         let resource = body["resourceSpans"][0]["resource"]["attributes"].to_string();
         assert!(resource.contains("service.name") && resource.contains("a.example"), "{resource}");
+        let resource = request(None, &[])["resourceSpans"][0]["resource"]["attributes"].to_string();
+        assert!(resource.contains("service.name") && !resource.contains("wire.backend.domain"), "{resource}");
     }
 }

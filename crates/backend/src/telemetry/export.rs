@@ -27,7 +27,7 @@ use crate::{
 /// Sends what [`Spans`](super::Spans) took note of.
 pub struct Exporter {
     collector: Collector,
-    domain: Domain,
+    domain: Option<Domain>,
     receiver: mpsc::Receiver<Finished>,
     /// Spans for which the queue had no room.
     dropped: Arc<AtomicU64>,
@@ -67,7 +67,7 @@ impl ExportError {
 impl Exporter {
     pub(super) fn new(
         collector: Collector,
-        domain: Domain,
+        domain: Option<Domain>,
         receiver: mpsc::Receiver<Finished>,
         dropped: Arc<AtomicU64>,
     ) -> Self {
@@ -122,7 +122,7 @@ impl Exporter {
 
     /// Tries to send, again and again for a while; once it is to stop, just once.
     async fn deliver(&self, batch: &[Finished], stop: &CancellationToken) {
-        let body = encode::request(&self.domain, batch);
+        let body = encode::request(self.domain.as_ref(), batch);
         let mut pauses = limits::EXPORT_PAUSES.into_iter();
         loop {
             let Err(error) = self.send(&body).await else { break };

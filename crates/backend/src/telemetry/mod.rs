@@ -69,12 +69,13 @@ impl<'de> Deserialize<'de> for Collector {
 }
 
 /// What takes note of spans, for [`logging::start_with`](crate::logging::start_with), and what sends them, to be run in the
-/// runtime. `share` of the traces are exported, the same ones at every backend that has the same share.
-pub fn start(collector: &Collector, share: f64, domain: &Domain) -> (Spans, Exporter) {
+/// runtime. `share` of the traces are exported, the same ones at every backend that has the same share. The domain is that
+/// of the backend, where it is known so early.
+pub fn start(collector: &Collector, share: f64, domain: Option<&Domain>) -> (Spans, Exporter) {
     let (sender, receiver) = mpsc::channel(limits::SPANS_WAITING);
     let dropped = Arc::default();
     let spans = Spans::new(sender, Arc::clone(&dropped), share);
-    (spans, Exporter::new(collector.clone(), domain.clone(), receiver, dropped))
+    (spans, Exporter::new(collector.clone(), domain.cloned(), receiver, dropped))
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! `ferrule federator`: calls to and from other backends, for components that run elsewhere.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Result;
 use backend::{
@@ -32,8 +35,8 @@ pub struct FederatorArgs {
 pub fn run(args: FederatorArgs) -> Result<ExitCode> {
     let FederatorArgs { config: file, domain, proxies } = args;
     let overrides = FederatorOverrides { domain, proxies };
-    let (config, warnings) = config::load_federator(&file, std::env::vars_os(), overrides)?;
-    backend::logging::start(&config.log)?;
+    let (config, warnings) = config::load_federator(&file, std::env::vars_os(), overrides.clone())?;
+    let exporter = runtime::start_log(&config.log, &config.telemetry, config.domain.as_ref())?;
     for warning in warnings {
         tracing::warn!("{}: {warning}", file.display());
     }
@@ -45,8 +48,20 @@ pub fn run(args: FederatorArgs) -> Result<ExitCode> {
             "ready"
         );
     };
-    // Certificates and the policy's file are watched; there is nothing else to read again.
-    let reload =
-        async |_: &mut FederatorNode| tracing::info!("certificates and policy are watched and taken up by themselves");
-    runtime::serve(FederatorNode::start(config, Surroundings::default()), ready, reload, FederatorNode::stop)
+    let start = FederatorNode::start(config, Surroundings::default());
+    let reload = async |node: &mut FederatorNode| reload(&file, &overrides, node).await;
+    runtime::serve(exporter, start, ready, reload, FederatorNode::stop)
+}
+
+/// Reads the configuration, the certificates and the policy again. What cannot be used changes nothing.
+async fn reload(file: &Path, overrides: &FederatorOverrides, node: &mut FederatorNode) {
+    tracing::info!("reading the configuration, the certificates and the policy again");
+    match config::load_federator(file, std::env::vars_os(), overrides.clone()) {
+        Ok((config, _)) => {
+            if let Err(error) = node.reload(config).await {
+                tracing::error!("{error}");
+            }
+        }
+        Err(error) => tracing::error!("nothing is taken up: {:#}", anyhow::Error::from(error)),
+    }
 }

@@ -7,8 +7,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use backend::Notify;
+use backend::{
+    Notify,
+    config::{Log, Telemetry},
+    logging,
+    telemetry::{self, Exporter},
+};
 use tokio::sync::watch;
+use types::Domain;
 
 use crate::output;
 
@@ -18,9 +24,18 @@ pub fn block_on(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitC
     runtime.block_on(command)
 }
 
+/// Starts logging, and gives what sends traces where they are exported.
+pub fn start_log(log: &Log, telemetry: &Telemetry, domain: Option<&Domain>) -> Result<Option<Exporter>> {
+    let parts = telemetry.otlp.as_ref().map(|collector| telemetry::start(collector, telemetry.share, domain));
+    let (spans, exporter) = parts.unzip();
+    logging::start_with(log, spans)?;
+    Ok(exporter)
+}
+
 /// Runs something that serves until it is asked to end; asked twice, what is still open is cut. On SIGHUP it is to read its
-/// files again. The supervisor is told of all that.
+/// files again. The supervisor is told of all that. The exporter ends after it, and sends its last spans.
 pub fn serve<N>(
+    exporter: Option<Exporter>,
     start: impl Future<Output = Result<N, backend::StartError>>,
     ready: impl FnOnce(&N),
     mut reload: impl AsyncFnMut(&mut N),
@@ -30,6 +45,7 @@ pub fn serve<N>(
         let ending = Ending::watch()?;
         let mut reloading = Reloading::watch()?;
         let notify = Arc::new(Notify::from_environment());
+        let exporting = exporter.map(Exporter::spawn);
         let mut node = tokio::select! {
             node = start => node?,
             () = ending.asked() => return Ok(ending.interrupted()),
@@ -50,8 +66,14 @@ pub fn serve<N>(
         }
         notify.stopping();
         tracing::info!("stopping once open requests are answered; the next signal cuts them");
+        let stopped = async {
+            stop(node).await;
+            if let Some(exporting) = exporting {
+                exporting.finish().await;
+            }
+        };
         tokio::select! {
-            () = stop(node) => Ok(ExitCode::SUCCESS),
+            () = stopped => Ok(ExitCode::SUCCESS),
             () = ending.asked_again() => {
                 tracing::warn!("asked again: open requests are cut");
                 Ok(ending.status())

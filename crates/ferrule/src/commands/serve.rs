@@ -3,19 +3,14 @@
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
-use backend::{
-    Node, Surroundings,
-    config::{self, Config},
-    logging,
-    telemetry::{self, Exporter},
-};
+use backend::{Node, Surroundings, config};
 
 use super::runtime;
 
 /// Runs a backend until it is asked to end; asked twice, it cuts what is still open.
 pub fn run(file: &Path) -> Result<ExitCode> {
     let config = config::load(file, std::env::vars_os())?;
-    let exporter = start_log(&config)?;
+    let exporter = runtime::start_log(&config.log, &config.telemetry, Some(&config.domain))?;
     let ready = |node: &Node| {
         tracing::info!(
             domain = %node.domain(),
@@ -26,28 +21,8 @@ pub fn run(file: &Path) -> Result<ExitCode> {
             "ready"
         );
     };
-    let (exporting, exported) = tokio::sync::oneshot::channel();
-    let start = async move {
-        // The exporter wants the runtime; it ends after the node, whose last spans it sends.
-        let _ = exporting.send(exporter.map(Exporter::spawn));
-        Node::start(config, Surroundings::default()).await
-    };
-    let stop = async move |node: Node| {
-        node.stop().await;
-        if let Ok(Some(exporting)) = exported.await {
-            exporting.finish().await;
-        }
-    };
-    runtime::serve(start, ready, async |node: &mut Node| reload(file, node).await, stop)
-}
-
-/// Starts logging, and what sends traces where they are exported.
-fn start_log(config: &Config) -> Result<Option<Exporter>> {
-    let telemetry = &config.telemetry;
-    let parts = telemetry.otlp.as_ref().map(|collector| telemetry::start(collector, telemetry.share, &config.domain));
-    let (spans, exporter) = parts.unzip();
-    logging::start_with(&config.log, spans)?;
-    Ok(exporter)
+    let start = Node::start(config, Surroundings::default());
+    runtime::serve(exporter, start, ready, async |node: &mut Node| reload(file, node).await, Node::stop)
 }
 
 /// Reads the configuration and the certificates again. What cannot be used changes nothing.
