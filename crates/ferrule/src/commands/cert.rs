@@ -14,7 +14,8 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use backend::init::{self, file};
 use tls::{
-    Certificate, Renewal,
+    Certificate, Identity, Renewal, Role, Roots,
+    chain::{ChainError, Purpose, verify},
     files::{self, Access},
     issue::{Authority, KeyType, LeafRequest, PrivateKey, SigningRequest, Usage, Validity, certificate_pem},
     renewal_due,
@@ -112,7 +113,9 @@ fn issue(args: &IssueArgs, now: Timestamp) -> Result<ExitCode> {
 
 fn renew(args: &RenewArgs, now: Timestamp) -> Result<ExitCode> {
     let at = args.certificate.display();
-    let old = tls::parsed_certificates(read(&args.certificate)?.as_bytes()).with_context(|| at.to_string())?;
+    let key_at = args.key();
+    let text = read(&args.certificate)?;
+    let old = tls::parsed_certificates(text.as_bytes()).with_context(|| at.to_string())?;
     let Some((_, old)) = old.into_iter().next() else { bail!("{at}: there is no certificate in it") };
     if let Renewal::Fresh { due } = renewal_due(old.not_before, old.not_after, now)
         && !args.force
@@ -123,22 +126,28 @@ fn renew(args: &RenewArgs, now: Timestamp) -> Result<ExitCode> {
         ))?;
         return Ok(ExitCode::SUCCESS);
     }
+    let key_text = read(&key_at)?;
     let authority = authority(&args.ca)?;
-    let key = match args.keep_key {
-        true => PrivateKey::from_pem(&read(&args.key)?).with_context(|| args.key.display().to_string())?,
-        false => PrivateKey::generate(KeyType::EcdsaP256)?,
-    };
     // It begins before now, as the old one did.
     let as_before = old.not_after.since(old.not_before).saturating_sub(now.since(Validity::starting(now, DAY).from));
     let lasts = args.days.map_or(as_before, days);
     let leaf = successor(&old, within(&authority, now, lasts)?)?;
+    let texts = ((&*at.to_string(), text.as_bytes()), (&*key_at.display().to_string(), key_text.as_bytes()));
+    let identity = Identity::from_pem(Role::Server, texts.0, texts.1)?;
+    issued_by(&authority, &identity, leaf.usage, now).with_context(|| {
+        format!("{at} is not by the CA in {}, so partners would not know its successor", args.ca.certificate.display())
+    })?;
+    let key = match args.keep_key {
+        true => PrivateKey::from_pem(&key_text).with_context(|| key_at.display().to_string())?,
+        false => PrivateKey::generate(KeyType::EcdsaP256)?,
+    };
     let issued = authority.issue_for(&leaf, &key)?;
-    if args.certificate == args.key {
+    if args.certificate == key_at {
         let both = Zeroizing::new(format!("{}{}", issued.chain_pem(), issued.key_pem()));
         replace(&args.certificate, both.as_bytes(), Access::Secret)?;
     } else {
         if !args.keep_key {
-            replace(&args.key, issued.key_pem().as_bytes(), Access::Secret)?;
+            replace(&key_at, issued.key_pem().as_bytes(), Access::Secret)?;
         }
         replace(&args.certificate, issued.chain_pem().as_bytes(), Access::Public)?;
     }
@@ -148,6 +157,15 @@ fn renew(args: &RenewArgs, now: Timestamp) -> Result<ExitCode> {
         leaf.validity.to
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Holds that this CA issued a certificate, which may have expired since.
+fn issued_by(authority: &Authority, identity: &Identity, usage: Usage, now: Timestamp) -> Result<(), ChainError> {
+    let roots = Roots::from_pem("", authority.certificate_pem().as_bytes()).unwrap_or_else(|_| Roots::empty());
+    let purpose = if usage == Usage::Client { Purpose::ClientAuth } else { Purpose::ServerAuth };
+    let leaf = identity.leaf();
+    let when = now.clamp(leaf.not_before, leaf.not_after);
+    verify(identity.chain(), &roots, purpose, when, None).map(|_| ())
 }
 
 /// What is to be issued after a certificate: the same names and usages.

@@ -272,6 +272,44 @@ fn renewal_waits_for_the_last_third_and_keeps_names_and_usages() {
 }
 
 #[test]
+fn renewal_touches_no_key_but_the_certificates_own() {
+    let place = Place::new();
+    assert!(place.issue(&[]).status.success());
+    let server = place.read("federation-key.pem");
+    let [client, client_key] = ["client.pem", "client-key.pem"].map(|name| place.at(name));
+    let names = ["--infra", INFRA, "--client-only", "--certificate", &client, "--key", &client_key];
+    assert!(place.with_ca(&[&["issue"], &names[..]].concat()).status.success());
+    let before = (place.read("client.pem"), place.read("client-key.pem"));
+
+    // Told a key that is not its own, it writes nothing.
+    let ended = place.with_ca(&["renew", &client, "--key", &place.at("federation-key.pem"), "--force"]);
+    assert!(!ended.status.success() && ended.stderr.contains("does not belong"), "{}", ended.stderr);
+    assert_eq!((place.read("client.pem"), place.read("client-key.pem")), before);
+
+    // Told none, it takes the one of that name.
+    let ended = place.with_ca(&["renew", &client, "--force"]);
+    assert!(ended.status.success(), "{}", ended.stderr);
+    assert!(place.read("client.pem") != before.0 && place.read("client-key.pem") != before.1);
+    assert_eq!(place.read("federation-key.pem"), server);
+    let pair = openssl(&["x509", "-noout", "-pubkey", "-in", &client]).stdout;
+    assert_eq!(openssl(&["pkey", "-pubout", "-in", &client_key]).stdout, pair);
+}
+
+#[test]
+fn renewal_keeps_the_issuer() {
+    let (place, partner) = (Place::new(), Place::new());
+    assert!(place.issue(&[]).status.success());
+    let before = place.read("federation.pem");
+    let files = ["federation.pem", "federation-key.pem", "federation-ca.pem", "federation-ca-key.pem"];
+    let [certificate, key] = [files[0], files[1]].map(|name| place.at(name));
+    // The partner's CA has the same name, and another key.
+    let [ca, ca_key] = [files[2], files[3]].map(|name| partner.at(name));
+    let ended = place.cert(&["renew", &certificate, "--key", &key, "--ca", &ca, "--ca-key", &ca_key, "--force"]);
+    assert!(!ended.status.success() && ended.stderr.contains("is not by the CA in"), "{}", ended.stderr);
+    assert_eq!(place.read("federation.pem"), before);
+}
+
+#[test]
 fn nothing_outlives_the_authority() {
     let place = Place::new();
     place.good(&["ca", "--domain", "a.example", "--days", "10", "--force", &place.at("")]);

@@ -146,9 +146,9 @@ pub struct RenewArgs {
     /// The certificate
     #[arg(default_value = file::CERTIFICATE)]
     pub certificate: PathBuf,
-    /// Its key; the same file where both stand in one
-    #[arg(long, default_value = file::KEY)]
-    pub key: PathBuf,
+    /// Its key; the same file where both stand in one [default: NAME-key.pem for NAME.pem]
+    #[arg(long)]
+    pub key: Option<PathBuf>,
     #[command(flatten)]
     pub ca: CaFiles,
     /// For how many days [default: as many as before]
@@ -160,6 +160,17 @@ pub struct RenewArgs {
     /// Renews it although most of its time is left
     #[arg(long)]
     pub force: bool,
+}
+
+impl RenewArgs {
+    /// The key's file. It is named after the certificate's, so that nobody else's key is taken for it.
+    pub fn key(&self) -> PathBuf {
+        self.key.clone().unwrap_or_else(|| {
+            let mut name = self.certificate.file_stem().unwrap_or_default().to_owned();
+            name.push("-key.pem");
+            self.certificate.with_file_name(name)
+        })
+    }
 }
 
 #[derive(Debug, Args)]
