@@ -195,7 +195,7 @@ fn pair(
                     ),
                 ));
             }
-            draft.file(&[at], name, certificate, false);
+            draft.certificates(&[at], name, certificate);
             draft.file(&[key_at], key_name, key, true);
             Some(leaf)
         }
@@ -223,7 +223,7 @@ pub(super) fn trusted(options: &Options<'_>, draft: &mut Draft) {
             Ok(found)
         }) {
             Ok(found) => {
-                draft.file(&[path], name, &text, false);
+                draft.certificates(&[path], name, &text);
                 files.push(toml::Value::from(name));
                 paths.push(path);
                 sizes.push(found.len());

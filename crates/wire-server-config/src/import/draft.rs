@@ -1,5 +1,6 @@
 //! What is being made.
 
+use tls::{issue::certificate_pem, parsed_certificates};
 use toml::Value;
 use zeroize::Zeroizing;
 
@@ -34,6 +35,17 @@ impl Draft {
     /// Sets an option that comes of no value; `why` stands above it.
     pub fn add(&mut self, section: &'static str, key: &'static str, value: impl Into<Value>, why: &str) {
         self.settings.push(Setting { section, key, value: value.into(), comment: why.to_owned() });
+    }
+
+    /// Writes a file of certificates, and of the text those alone: operators paste what their CA sent them, and with it a
+    /// key, which everybody could read then.
+    pub fn certificates(&mut self, options: &[&str], name: &'static str, text: &str) {
+        if text.contains("PRIVATE KEY-----") {
+            self.warn(format!("{}: a private key stands in it as well, and was not taken over", options.join(", ")));
+        }
+        let certificates = parsed_certificates(text.as_bytes()).unwrap_or_default();
+        let certificates: String = certificates.iter().map(|(der, _)| certificate_pem(der)).collect();
+        self.file(options, name, &certificates, false);
     }
 
     /// Writes a file.

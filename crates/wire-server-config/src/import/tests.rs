@@ -66,6 +66,23 @@ fn good_values_become_what_they_say() {
 }
 
 #[test]
+fn keys_go_only_into_secret_files() {
+    let mut values = good();
+    let key = values["secrets"]["tlsWildcardKey"].as_str().unwrap().to_owned();
+    for path in ["/secrets/tlsWildcardCert", "/secrets/tlsClientCA", "/federator/remoteCAContents"] {
+        let text = values.pointer_mut(path).unwrap();
+        *text = format!("Bag Attributes\n{}{key}", text.as_str().unwrap()).into();
+    }
+    let imported = imported(values).unwrap();
+    for file in &imported.files {
+        assert_eq!(file.secret, file.contents.contains("PRIVATE KEY"), "{}", file.name);
+        assert_eq!(file.secret, !file.contents.contains("BEGIN CERTIFICATE"), "{}", file.name);
+    }
+    let told = imported.warnings.iter().filter(|warning| warning.contains("a private key stands in it")).count();
+    assert_eq!(told, 3, "{:?}", imported.warnings);
+}
+
+#[test]
 fn the_older_and_the_newer_policy_are_mapped() {
     for (file, strategy, remotes) in [
         ("federator: {config: {optSettings: {federationStrategy: {allowedDomains: []}}}}", "allowNone", 0),
