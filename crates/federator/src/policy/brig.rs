@@ -14,7 +14,10 @@ use http::Request;
 use http_body_util::{BodyExt, Full, Limited};
 use public_api::remotes::FederationDomainConfigs;
 use services::PolicySource;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
 use types::FederationPolicy;
 
 use crate::{
@@ -36,6 +39,8 @@ pub struct BrigPolicy {
     client: HttpClient,
     limits: BrigPolicyLimits,
     current: ArcSwapOption<FederationPolicy>,
+    /// One question at a time: an answer never takes the place of one to a later question.
+    asking: Mutex<()>,
     /// Whether the log says that brig is away.
     away: AtomicBool,
 }
@@ -68,7 +73,14 @@ impl BrigPolicy {
             builder.pool_max_idle_per_host(0);
         });
         let address = Address::parse(address)?;
-        Ok(Self { address, client, limits, current: ArcSwapOption::empty(), away: AtomicBool::new(false) })
+        Ok(Self {
+            address,
+            client,
+            limits,
+            current: ArcSwapOption::empty(),
+            asking: Mutex::default(),
+            away: AtomicBool::new(false),
+        })
     }
 
     /// Asks now, and gives the time after which to ask again. The log says once that brig is away, and once that it is
@@ -77,6 +89,7 @@ impl BrigPolicy {
     /// # Errors
     /// Why it told nothing; what it said before goes on.
     pub async fn refresh(&self) -> Result<Duration, BrigPolicyError> {
+        let _asking = self.asking.lock().await;
         let asked = match timeout(self.limits.answer, self.ask()).await {
             Ok(asked) => asked.and_then(|answer| understood(&answer, &self.limits)),
             Err(_) => Err(BrigPolicyError::Silent(self.limits.answer)),
