@@ -6,6 +6,7 @@
 
 mod machines;
 mod page;
+mod scenery;
 
 use std::{fmt::Write, fs, path::Path, time::Instant};
 
@@ -15,29 +16,15 @@ use self::{
 };
 
 /// The machines of the page, with their addresses.
-const MACHINES: [(&str, &str); 4] = [
+const MACHINES: [(&str, &str); 5] = [
     ("example.com", "192.0.2.10"),
     ("partner.example", "198.51.100.20"),
     ("example.org", "203.0.113.30"),
-    (ADMIN, "10.0.0.9"),
+    ("example.edu", "198.51.100.40"),
+    (scenery::ADMIN, "10.0.0.9"),
 ];
 
-const ZONES: [&str; 3] = ["example.com", "partner.example", "example.org"];
-
-/// From here the cluster of a wire-server is looked after.
-const ADMIN: &str = "admin.example.net";
-
-/// That wire-server: its ingress, and two pods. The folder `wire-server` says what runs there.
-const CLUSTER: [(&str, &str); 3] = [("example.net", "203.0.113.40"), ("brig", "10.0.0.2"), ("federator", "10.0.0.3")];
-
-/// The names of its services, which all machines have in `/etc/hosts`.
-const SERVICES: &str = "10.0.0.2 brig galley cargohold\n10.0.0.3 federator\n10.0.0.4 nginz\n";
-
-const CLUSTER_ZONE: &str = "example.net";
-
-const CLUSTER_RECORDS: &str = "_wire-server-federator._tcp.example.net. 600 IN SRV 0 10 443 federator.wire.example.net.
-federator.wire.example.net. 600 IN A 203.0.113.40
-";
+const ZONES: [&str; 4] = ["example.com", "partner.example", "example.org", "example.edu"];
 
 fn the_page() -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operators.md");
@@ -63,17 +50,37 @@ fn every_block_of_the_page_can_be_carried_out() {
     assert!(steps.len() > 10, "{} blocks", steps.len());
 }
 
+/// What is not typed as it stands is this list, and nothing else.
+#[test]
+fn the_programs_that_are_stood_in_for_are_those_that_the_page_names() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/operators/stand-ins");
+    let page = the_page();
+    let intro = &page[..page.find("\n## ").expect("a section")];
+    let mut stand_ins = 0;
+    for file in fs::read_dir(folder).expect("the folder") {
+        let file = file.expect("a file");
+        let name = file.file_name().into_string().expect("a name");
+        assert!(intro.contains(&format!("`{name}`")), "{name}");
+        let text = fs::read_to_string(file.path()).expect("a script");
+        let why = text.lines().nth(1).unwrap_or_default();
+        assert!(why.starts_with(&format!("# In the place of {name}, since ")), "{name} does not say why: {why}");
+        stand_ins += 1;
+    }
+    assert_eq!(stand_ins, 7);
+}
+
 #[test]
 #[ignore = "needs root, named, dig and nginx; ./test operators runs it"]
 fn every_command_of_the_page() {
-    let all = [&MACHINES[..], &CLUSTER].concat();
-    let zones = [&ZONES[..], &[CLUSTER_ZONE]].concat();
-    let mut machines = Machines::new(&all, &zones, SERVICES).expect("machines");
+    let all = [&MACHINES[..], &scenery::MACHINES].concat();
+    let zones = [&ZONES[..], &scenery::ZONES].concat();
+    let mut machines = Machines::new(&all, &zones, scenery::HOSTS).expect("machines");
+    scenery::lets_encrypt(&mut machines, &MACHINES.map(|(name, _)| name)).expect("an ACME server");
     let mut cluster = false;
     for Step { line, what } in page::steps(&the_page()).expect("the page") {
-        if !cluster && at_cluster(&what) {
+        if !cluster && scenery::is_at_cluster(&what) {
             cluster = true;
-            wire_server(&mut machines).expect("a wire-server");
+            scenery::wire_server(&mut machines).expect("a wire-server");
         }
         let begun = Instant::now();
         let done = match what {
@@ -88,28 +95,6 @@ fn every_command_of_the_page() {
         }
         eprintln!("line {line}: done in {:?}", begun.elapsed());
     }
-}
-
-fn at_cluster(what: &What) -> bool {
-    matches!(what, What::Shell { places, .. } if places.iter().any(|seat| seat.machine == ADMIN))
-}
-
-/// Lets a wire-server federate with the partner, as it did long before the page comes to it.
-fn wire_server(machines: &mut Machines) -> anyhow::Result<()> {
-    machines.publish(CLUSTER_ZONE, CLUSTER_RECORDS)?;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/operators/wire-server");
-    for (machine, script) in [
-        ("brig", "brig"),
-        ("federator", "federator"),
-        ("example.net", "ingress"),
-        ("partner.example", "partner"),
-        (ADMIN, "admin"),
-    ] {
-        let seat = Seat { user: "root".into(), machine: machine.into() };
-        let ended = machines.type_at(&seat, &folder.join(script).display().to_string())?;
-        anyhow::ensure!(ended.status.success(), "{seat}: {}", ended.stdout);
-    }
-    Ok(())
 }
 
 /// Types a block, and compares what is shown.
