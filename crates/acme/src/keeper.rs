@@ -67,6 +67,19 @@ impl Keeper {
         self.metrics.register(registry);
     }
 
+    /// Whether there is a certificate already.
+    ///
+    /// # Errors
+    /// [`AcmeError::Refused`] where it cannot be used in the way that it is configured, [`AcmeError::Unreadable`] and
+    /// [`AcmeError::File`] where it cannot be read.
+    pub fn is_there(&self) -> Result<bool, AcmeError> {
+        let Some(leaf) = kept(&self.parts.settings)? else {
+            self.metrics.awaits();
+            return Ok(false);
+        };
+        usable(&self.parts.settings, &leaf).map(|()| true)
+    }
+
     /// Comes back once there is a certificate, which is at once where one is kept, even one that has expired: renewal
     /// follows. Where there is none it is tried again and again, each failure in the log.
     ///
@@ -86,7 +99,9 @@ impl Keeper {
                 self.first().await?
             }
         };
-        usable(settings, &leaf)
+        usable(settings, &leaf)?;
+        self.metrics.arrived();
+        Ok(())
     }
 
     /// Renews the certificate before the last third of its time, again and again. What cannot be used never replaces what

@@ -6,14 +6,16 @@ use std::{
     path::Path,
 };
 
+use federator::policy::FilePolicy;
+use tls::{Reloader, Sources, Warning};
+
 use crate::{
-    certified,
+    certified::{self, Awaited},
     client::Target,
-    config::Config,
-    internal_target, keys, logging,
+    config::{Acme, Config, FederatorConfig},
+    federator_node, internal_target, keys, logging,
     node::{StartError, Surroundings},
-    outside::certificates,
-    settings,
+    outside, settings,
 };
 
 /// Whether a node could start with that configuration, as far as that can be told by looking at the options, the token
@@ -38,17 +40,54 @@ pub fn check(config: &Config) -> Result<Vec<String>, StartError> {
         None => warnings.push("federation is off: this backend will talk to no other".into()),
         Some(_) if config.components.is_some() => {}
         Some(federation) => {
-            let to_come = certified::check(config)?;
-            if let Some(to_come) = to_come {
-                warnings.push(to_come);
-                return Ok(warnings);
-            }
             let sources = settings::tls_sources(federation);
-            let (_, found) = certificates(sources, &federation.infra, surroundings.clock.as_ref())?;
-            warnings.extend(found.iter().map(ToString::to_string));
+            warnings.extend(of_certificates(sources, config.by_acme(), |reloader| {
+                reloader.handle().contexts().warnings(&federation.infra, surroundings.clock.now())
+            })?);
         }
     }
     Ok(warnings)
+}
+
+/// The same of a stand-alone federator: options, certificates, the policy's file and the log. Components are not asked.
+///
+/// # Errors
+/// What would keep it from starting.
+pub fn check_federator(config: &FederatorConfig) -> Result<Vec<String>, StartError> {
+    let surroundings = Surroundings::default();
+    logging::check(&config.log)?;
+    federator_node::components(&config.components)?;
+    if let Some(file) = &config.policy.file {
+        FilePolicy::open(file)?;
+    }
+    let mut warnings = Vec::new();
+    if config.domain.is_none() {
+        warnings.push("domain: not set; brig is asked for it at every start, which waits until it answers".to_owned());
+    }
+    if config.acme.is_some() {
+        let cannot_write = |source| StartError::Data { folder: config.data.clone(), source };
+        writable(&config.data).map_err(cannot_write)?;
+    }
+    let infra = config.inward.ingress.as_ref().map(|ingress| &ingress.infra);
+    warnings.extend(of_certificates(federator_node::sources(config), config.by_acme(), |reloader| {
+        outside::warnings(reloader, infra, surroundings.clock.as_ref())
+    })?);
+    Ok(warnings)
+}
+
+/// What is worth knowing of the certificates, those of an ACME server as well, which may not be there yet.
+fn of_certificates(
+    sources: Sources,
+    by_acme: Option<(&Acme, acme::Settings)>,
+    look: impl FnOnce(&Reloader) -> Vec<Warning>,
+) -> Result<Vec<String>, StartError> {
+    if let Some(to_come) = certified::check(by_acme)? {
+        // What is configured beside it is read all the same.
+        Reloader::awaiting(sources, Awaited::stand_in()?)?;
+        return Ok(vec![to_come]);
+    }
+    let found = look(&Reloader::load(sources)?);
+    Ok(found.iter().map(ToString::to_string).collect())
 }
 
 /// What is allowed, but dangerous, if anything is.

@@ -19,6 +19,7 @@ use http::StatusCode;
 use prometheus::Registry;
 use services::FederationComponent;
 use tls::{KeyFiles, Reloader, RootSources, Sources};
+use tokio::sync::watch;
 use types::Domain;
 use web::{
     Served, Trusting,
@@ -26,6 +27,7 @@ use web::{
 };
 
 use crate::{
+    certified::{self, Awaited},
     client::{Call, Target, json},
     config::{Answering, FederatorConfig, HostPort, Inward},
     federator_policy::Whom,
@@ -51,6 +53,7 @@ pub struct FederatorNode {
     behind_proxy: Option<SocketAddr>,
     running: Running,
     certificates: Arc<Reloader>,
+    status: watch::Receiver<&'static str>,
     whom: Whom,
     /// As it is in force, or would be after a restart.
     config: FederatorConfig,
@@ -63,20 +66,26 @@ struct Doors {
 }
 
 impl FederatorNode {
-    /// Starts it; when this returns, every listener answers. Where the domain is not configured, that is once brig has
+    /// Starts it; when this returns, every listener answers, but for the ingress where its first certificate from an ACME
+    /// server is awaited. Where the domain is not configured, that is once brig has
     /// said it.
     ///
     /// # Errors
     /// [`StartError`], in an operator's words. Nothing stays behind.
     pub async fn start(config: FederatorConfig, surroundings: Surroundings) -> Result<Self, StartError> {
         let components = components(&config.components)?;
-        let doors = Doors::open(&config.inward).await?;
-        let outward = bind("outward.listen", config.outward.listen).await?.behind(1);
+        let metrics = Registry::new();
         let running = Running::default();
+        let awaited = certified::keep(config.by_acme(), &surroundings, &metrics, &running).await?;
+        let doors = Doors::open(&config.inward, awaited.is_some()).await?;
+        let outward = bind("outward.listen", config.outward.listen).await?.behind(1);
         let whom = Whom::new(&config, &running)?;
         // Read before anything is waited for: what is wrong with the configuration is told at once.
         let sources = sources(&config);
-        Reloader::load(sources.clone())?;
+        match &awaited {
+            Some(_) => Reloader::awaiting(sources.clone(), Awaited::stand_in()?)?,
+            None => Reloader::load(sources.clone())?,
+        };
         let domain = match &config.domain {
             Some(domain) => domain.clone(),
             None => domain_of(config.components.brig.as_ref()).await?,
@@ -85,12 +94,12 @@ impl FederatorNode {
             domain: domain.clone(),
             infra: config.inward.ingress.as_ref().map(|ingress| ingress.infra.clone()),
             sources,
+            awaited,
             dns: config.dns,
             limits: settings::limits(&config.limits),
             policy: whom.source(),
         };
         let outside = Outside::new(setup, &surroundings)?;
-        let metrics = Registry::new();
         outside.federator.register_metrics(&metrics);
         let durations = Durations::default();
         durations.register(&metrics);
@@ -104,15 +113,12 @@ impl FederatorNode {
             behind_proxy: doors.behind_proxy.as_ref().and_then(Bound::address),
             running,
             certificates: Arc::clone(outside.certificates()),
+            status: outside.status(),
             whom,
             config,
         };
-        let calls = outward::router(
-            outside.federator.outbound(),
-            OutwardLimits::default(),
-            Arc::clone(&surroundings.rng),
-            domain,
-        );
+        let calls =
+            outward::router(outside.outbound(), OutwardLimits::default(), Arc::clone(&surroundings.rng), domain);
         node.running.listen(outward, durations.around(about.clone().merge(calls)));
         if let (Some(listener), Some(behind)) = (doors.behind_proxy, &node.config.inward.behind_proxy) {
             let forwarded = Forwarded {
@@ -153,6 +159,11 @@ impl FederatorNode {
         self.behind_proxy
     }
 
+    /// What to tell a supervisor of the process, now and later: what it waits for, if it waits for something.
+    pub fn status(&self) -> watch::Receiver<&'static str> {
+        self.status.clone()
+    }
+
     /// Takes up anew the files of the certificates, and whom to deal with; the log tells what is new. Everything else that is
     /// configured is read at start alone, and the log says so where it differs.
     ///
@@ -175,9 +186,9 @@ impl FederatorNode {
 }
 
 impl Doors {
-    async fn open(inward: &Inward) -> Result<Self, StartError> {
+    async fn open(inward: &Inward, reserved: bool) -> Result<Self, StartError> {
         let ingress = match &inward.ingress {
-            Some(own) => Some(Door::open("inward.ingress.listen", own.listen, own.verify_depth).await?),
+            Some(own) => Some(Door::open("inward.ingress.listen", own.listen, own.verify_depth, reserved).await?),
             None => None,
         };
         let behind_proxy = match &inward.behind_proxy {
@@ -196,7 +207,7 @@ async fn not_for_others(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-fn components(answering: &Answering) -> Result<Components, StartError> {
+pub(crate) fn components(answering: &Answering) -> Result<Components, StartError> {
     let Answering { brig, galley, cargohold } = answering;
     let named = [
         (Component::Brig, "components.brig", brig),
@@ -215,7 +226,7 @@ fn components(answering: &Answering) -> Result<Components, StartError> {
 }
 
 /// Certificates and whom to trust. Without an own ingress the one certificate is there for calls to others.
-fn sources(config: &FederatorConfig) -> Sources {
+pub fn sources(config: &FederatorConfig) -> Sources {
     let tls = &config.tls;
     let client = KeyFiles { certificate: tls.certificate.clone(), key: tls.key.clone() };
     let own =

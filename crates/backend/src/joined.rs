@@ -9,10 +9,12 @@ use federator::{limits::OutsideLimits, outside::OutsideFederator};
 use prometheus::Registry;
 use services::{ClientLimits, Federation, FederationClient, FederationComponent, Outbound};
 use tls::Reloader;
+use tokio::sync::watch;
 use types::{AddressBlock, Domain};
 use web::metrics::Durations;
 
 use crate::{
+    certified::{Awaited, SERVING},
     components::{self, Behind},
     config::{self, Config},
     listener::Bound,
@@ -46,13 +48,14 @@ impl Joined {
     pub(crate) async fn open(
         config: &Config,
         policy: &Arc<PolicyStore>,
+        awaited: Option<Awaited>,
         surroundings: &Surroundings,
     ) -> Result<Self, StartError> {
         match (config.federating(), &config.components) {
             (None, _) => Ok(Self::Apart),
             (Some(_), Some(components)) => Through::open(&config.domain, components).await.map(Self::Through),
             (Some(federation), None) => {
-                let within = within(&config.domain, federation, policy, surroundings).await?;
+                let within = within(&config.domain, federation, policy, awaited, surroundings).await?;
                 Ok(Self::Within(Box::new(within)))
             }
         }
@@ -63,7 +66,7 @@ impl Joined {
         let outbound = match self {
             Self::Apart => return Arc::new(FederationClient::disabled(domain.clone())),
             Self::Through(through) => Arc::clone(&through.outbound),
-            Self::Within(within) => within.0.federator.outbound(),
+            Self::Within(within) => within.0.outbound(),
         };
         let clock = Arc::clone(&surroundings.clock);
         Arc::new(FederationClient::new(domain.clone(), outbound, clock, ClientLimits::default()))
@@ -74,6 +77,14 @@ impl Joined {
         if let Self::Within(within) = self {
             within.0.federator.register_metrics(registry);
             measured::certificates(within.0.certificates().handle().clone(), registry);
+        }
+    }
+
+    /// What to tell of the node, now and later.
+    pub(crate) fn status(&self) -> watch::Receiver<&'static str> {
+        match self {
+            Self::Within(within) => within.0.status(),
+            Self::Apart | Self::Through(_) => watch::Sender::new(SERVING).subscribe(),
         }
     }
 
@@ -141,10 +152,13 @@ async fn within(
     domain: &Domain,
     federation: &config::Federation,
     policy: &Arc<PolicyStore>,
+    awaited: Option<Awaited>,
     surroundings: &Surroundings,
 ) -> Result<(Outside, Door), StartError> {
+    let reserved = awaited.is_some();
     let setup = Setup {
         domain: domain.clone(),
+        awaited,
         infra: Some(federation.infra.clone()),
         sources: settings::tls_sources(federation),
         dns: federation.dns,
@@ -152,6 +166,6 @@ async fn within(
         policy: Arc::<PolicyStore>::clone(policy),
     };
     let outside = Outside::new(setup, surroundings)?;
-    let door = Door::open("federation.listen", federation.listen, federation.verify_depth).await?;
+    let door = Door::open("federation.listen", federation.listen, federation.verify_depth, reserved).await?;
     Ok((outside, door))
 }

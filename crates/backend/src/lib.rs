@@ -22,7 +22,7 @@ mod running;
 mod settings;
 pub mod telemetry;
 
-pub use check::check;
+pub use check::{check, check_federator};
 pub use federator_node::FederatorNode;
 pub use keys::KeysError;
 pub use node::{Node, StartError, Surroundings, internal_target};

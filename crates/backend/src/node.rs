@@ -8,6 +8,7 @@ use prometheus::Registry;
 use services::{HopObserver, NoObserver};
 use store::{OpenError, Options, Place, Store};
 use tls::{Reloader, TlsError};
+use tokio::sync::watch;
 use types::{Clock, Domain, Rng, SystemClock, SystemRng};
 use web::metrics::{Durations, Resources};
 
@@ -131,12 +132,14 @@ pub struct Node {
     store: Store,
     policy: Arc<PolicyStore>,
     certificates: Option<Arc<Reloader>>,
+    status: watch::Receiver<&'static str>,
     /// As it is in force, or would be after a restart.
     config: Config,
 }
 
 impl Node {
-    /// Starts a node; when this returns, every listener answers.
+    /// Starts a node; when this returns, every listener answers, but for that of federation where the first certificate from
+    /// an ACME server is awaited.
     ///
     /// # Errors
     /// [`StartError`], in an operator's words. Nothing stays behind.
@@ -154,8 +157,8 @@ impl Node {
         let internal_config = settings::internal(&config, internal.target(), &surroundings)?;
         let metrics = Registry::new();
         let running = Running::default();
-        certified::obtain(&config, &surroundings, &metrics, &running).await?;
-        let joined = Joined::open(&config, &policy, &surroundings).await?;
+        let awaited = certified::keep(config.by_acme(), &surroundings, &metrics, &running).await?;
+        let joined = Joined::open(&config, &policy, awaited, &surroundings).await?;
         joined.register_metrics(&metrics);
         let durations = Durations::default();
         durations.register(&metrics);
@@ -180,6 +183,7 @@ impl Node {
             store,
             policy,
             certificates: joined.certificates().cloned(),
+            status: joined.status(),
             config,
         };
         let served = brig.served();
@@ -216,6 +220,11 @@ impl Node {
     /// Where an outside federator brings calls from other backends; `None` where there is none.
     pub fn components(&self) -> Option<SocketAddr> {
         self.components
+    }
+
+    /// What to tell a supervisor of the node, now and later: what it waits for, if it waits for something.
+    pub fn status(&self) -> watch::Receiver<&'static str> {
+        self.status.clone()
     }
 
     /// Takes up anew the files of the certificates, and what the configuration says of the federation policy; the log tells

@@ -1,6 +1,6 @@
 //! The face towards other backends, before anybody answers behind it: what a backend and a stand-alone federator share.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use federator::{
     Federator, Parts,
@@ -8,15 +8,22 @@ use federator::{
     ingress::{InboundService, Ingress},
     limits::{IngressLimits, Limits},
 };
-use services::PolicySource;
-use tls::{Reloader, Role, Sources, TlsError, Warning};
-use tokio::net::TcpListener;
+use services::{Outbound, PolicySource};
+use tls::{Reloader, Role, Sources, Warning};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+};
 use types::{Clock, Domain};
 
 use crate::{
+    certified::{Awaited, SERVING},
     node::{StartError, Surroundings},
     running::Running,
 };
+
+/// How many connections wait to be accepted, as many as the library lets a listener have.
+const BACKLOG: u32 = 1024;
 
 /// What an [`Outside`] is made of.
 pub(crate) struct Setup {
@@ -26,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) infra: Option<Domain>,
     /// The certificates and whom to trust.
     pub(crate) sources: Sources,
+    /// The first of them, where it is not there yet.
+    pub(crate) awaited: Option<Awaited>,
     /// The name server; without it the system's.
     pub(crate) dns: Option<SocketAddr>,
     /// Deadlines and sizes.
@@ -39,17 +48,22 @@ pub(crate) struct Outside {
     pub(crate) federator: Arc<Federator>,
     domain: Domain,
     tls: Arc<Reloader>,
+    awaited: Option<Awaited>,
     limits: IngressLimits,
 }
 
 impl Outside {
     /// Puts it together. Warnings about the certificates go to the log.
     pub(crate) fn new(setup: Setup, surroundings: &Surroundings) -> Result<Self, StartError> {
-        let Setup { domain, infra, sources, dns, limits, policy } = setup;
-        let name = infra.as_ref().unwrap_or(&domain);
-        let (tls, warnings) = certificates(sources, name, surroundings.clock.as_ref())?;
-        for warning in warnings.iter().filter(|warning| infra.is_some() || concerns_caller(warning)) {
-            tracing::warn!("{warning}");
+        let Setup { domain, infra, sources, awaited, dns, limits, policy } = setup;
+        let tls = match &awaited {
+            Some(_) => Reloader::awaiting(sources, Awaited::stand_in()?)?,
+            None => Reloader::load(sources)?,
+        };
+        if awaited.is_none() {
+            for warning in warnings(&tls, infra.as_ref(), surroundings.clock.as_ref()) {
+                tracing::warn!("{warning}");
+            }
         }
         let tls = Arc::new(tls);
         let server = dns.map_or(DnsServer::System, DnsServer::At);
@@ -66,7 +80,18 @@ impl Outside {
             rng: Arc::clone(&surroundings.rng),
             observer: Arc::clone(&surroundings.observer),
         });
-        Ok(Self { federator, domain, tls, limits: ingress_limits })
+        Ok(Self { federator, domain, tls, awaited, limits: ingress_limits })
+    }
+
+    /// Calls to other backends.
+    pub(crate) fn outbound(&self) -> Arc<dyn Outbound> {
+        let outbound = self.federator.outbound();
+        self.awaited.iter().fold(outbound, |outbound, awaited| awaited.guarding(outbound))
+    }
+
+    /// What to tell of the node, now and later.
+    pub(crate) fn status(&self) -> watch::Receiver<&'static str> {
+        self.awaited.as_ref().map_or_else(|| watch::Sender::new(SERVING).subscribe(), Awaited::status)
     }
 
     /// The own certificates.
@@ -96,7 +121,36 @@ impl Outside {
             clock: Arc::clone(&surroundings.clock),
             observer: Arc::clone(&surroundings.observer),
         };
-        running.serve(ingress.serve(door.listener, running.stopping()));
+        let stopping = running.stopping();
+        let Some(awaited) = self.awaited.clone() else {
+            return running.serve(async move {
+                if let Some(listener) = door.listener() {
+                    ingress.serve(listener, stopping).await;
+                }
+            });
+        };
+        let arriving = awaited.clone();
+        running.serve(async move {
+            if stopping.run_until_cancelled(arriving.arrival()).await.is_some()
+                && let Some(listener) = door.listener()
+            {
+                ingress.serve(listener, stopping).await;
+            }
+        });
+        running.until_stopped(awaited.obtain(Arc::clone(&self.tls)));
+    }
+}
+
+/// What is wrong with certificates without keeping a node from starting. Without an infrastructure domain there is only the
+/// client role, in which names are not looked at.
+pub(crate) fn warnings(tls: &Reloader, infra: Option<&Domain>, clock: &dyn Clock) -> Vec<Warning> {
+    let contexts = tls.handle().contexts();
+    match infra {
+        Some(infra) => contexts.warnings(infra, clock.now()),
+        None => {
+            let nobody: Domain = "nobody.invalid".parse().expect("a domain");
+            contexts.warnings(&nobody, clock.now()).into_iter().filter(concerns_caller).collect()
+        }
     }
 }
 
@@ -110,29 +164,56 @@ fn concerns_caller(warning: &Warning) -> bool {
 
 /// The bound listener of an own ingress.
 pub(crate) struct Door {
-    listener: TcpListener,
+    opening: Opening,
     /// Where it is.
     pub(crate) address: SocketAddr,
     verify_depth: usize,
 }
 
+enum Opening {
+    Listening(TcpListener),
+    /// The address is ours, and whoever connects is refused for now, instead of waiting for nobody.
+    Reserved(TcpSocket),
+}
+
 impl Door {
-    /// Binds it; `option` names the address in errors.
-    pub(crate) async fn open(option: &'static str, listen: SocketAddr, verify_depth: u8) -> Result<Self, StartError> {
-        let failed = |source| StartError::Listen { option, place: listen.to_string(), source };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, verify_depth: usize::from(verify_depth) })
+    /// Binds it; `option` names the address in errors. It listens as well, unless it is to be `reserved`.
+    pub(crate) async fn open(
+        option: &'static str,
+        listen: SocketAddr,
+        verify_depth: u8,
+        reserved: bool,
+    ) -> Result<Self, StartError> {
+        let opened = if reserved { reserve(listen) } else { bound(listen).await };
+        let (opening, address) =
+            opened.map_err(|source| StartError::Listen { option, place: listen.to_string(), source })?;
+        Ok(Self { opening, address, verify_depth: usize::from(verify_depth) })
+    }
+
+    /// The listener, from now on one that listens. `None` where another process was faster, which the log tells.
+    fn listener(self) -> Option<TcpListener> {
+        match self.opening {
+            Opening::Listening(listener) => Some(listener),
+            Opening::Reserved(socket) => socket
+                .listen(BACKLOG)
+                .inspect_err(|error| tracing::error!(%error, address = %self.address, "other backends cannot connect"))
+                .ok(),
+        }
     }
 }
 
-/// The certificates, and what is wrong with them without keeping a node from starting.
-pub(crate) fn certificates(
-    sources: Sources,
-    infra: &Domain,
-    clock: &dyn Clock,
-) -> Result<(Reloader, Vec<Warning>), TlsError> {
-    let reloader = Reloader::load(sources)?;
-    let warnings = reloader.handle().contexts().warnings(infra, clock.now());
-    Ok((reloader, warnings))
+async fn bound(listen: SocketAddr) -> io::Result<(Opening, SocketAddr)> {
+    let listener = TcpListener::bind(listen).await?;
+    let address = listener.local_addr()?;
+    Ok((Opening::Listening(listener), address))
+}
+
+fn reserve(listen: SocketAddr) -> io::Result<(Opening, SocketAddr)> {
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As the library has it for a listener.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(listen)?;
+    let address = socket.local_addr()?;
+    Ok((Opening::Reserved(socket), address))
 }

@@ -98,6 +98,8 @@ pub enum Check {
 #[derive(Debug)]
 pub struct Reloader {
     sources: Sources,
+    /// What is shown where [`Sources::server`] is not there yet.
+    stand_in: Option<Identity>,
     handle: ContextsHandle,
     seen: Mutex<Seen>,
 }
@@ -117,10 +119,23 @@ impl Reloader {
     /// # Errors
     /// [`TlsError`]: which file cannot be used, and why.
     pub fn load(sources: Sources) -> Result<Self, TlsError> {
+        Self::start(sources, None)
+    }
+
+    /// The same, where the certificate shown to callers is yet to come: until its file is there, `stand_in` takes its
+    /// place, in the other role too if that has the same file.
+    ///
+    /// # Errors
+    /// [`TlsError`]: which of the other files cannot be used, and why.
+    pub fn awaiting(sources: Sources, stand_in: Identity) -> Result<Self, TlsError> {
+        Self::start(sources, Some(stand_in))
+    }
+
+    fn start(sources: Sources, stand_in: Option<Identity>) -> Result<Self, TlsError> {
         let files = Files::read(&sources);
-        let contexts = files.contexts(&sources, 1).map_err(Failure::into_error)?;
+        let contexts = files.contexts(&sources, stand_in.as_ref(), 1).map_err(Failure::into_error)?;
         let seen = Seen { fingerprint: files.fingerprint(), pending: false };
-        Ok(Self { handle: ContextsHandle::new(contexts), seen: Mutex::new(seen), sources })
+        Ok(Self { handle: ContextsHandle::new(contexts), seen: Mutex::new(seen), stand_in, sources })
     }
 
     /// The contexts, now and later.
@@ -168,7 +183,7 @@ impl Reloader {
         let told = seen.pending && !changed && !force;
         seen.fingerprint = fingerprint;
         let generation = self.handle.contexts().generation + 1;
-        match files.contexts(&self.sources, generation) {
+        match files.contexts(&self.sources, self.stand_in.as_ref(), generation) {
             Ok(contexts) => {
                 seen.pending = false;
                 info!(generation, "updating TLS settings");
@@ -274,9 +289,13 @@ impl Files {
         fingerprint
     }
 
-    fn contexts(&self, sources: &Sources, generation: u64) -> Result<Contexts, Failure> {
-        let server = self.identity(Role::Server, &sources.server)?;
-        let client = self.identity(Role::Client, &sources.client)?;
+    fn contexts(&self, sources: &Sources, stand_in: Option<&Identity>, generation: u64) -> Result<Contexts, Failure> {
+        let identity = |role, files: &KeyFiles| match stand_in {
+            Some(stand_in) if *files == sources.server && self.is_missing(&files.certificate) => Ok(stand_in.clone()),
+            _ => self.identity(role, files),
+        };
+        let server = identity(Role::Server, &sources.server)?;
+        let client = identity(Role::Client, &sources.client)?;
         let roots = self.roots(sources.roots.system)?;
         Ok(Contexts::new(generation, server, client, roots)?)
     }
@@ -308,6 +327,10 @@ impl Files {
             return Err(TlsError::InvalidCAStore { file, problem: Problem::NothingTrusted }.into());
         }
         Ok(roots)
+    }
+
+    fn is_missing(&self, path: &Path) -> bool {
+        self.content(path).is_err() && !path.exists()
     }
 
     fn content(&self, path: &Path) -> Result<&[u8], Problem> {

@@ -1,14 +1,14 @@
 //! The section `[acme]`: certificates from Let's Encrypt or another ACME server.
 
 use std::{
-    net::{Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 use types::Domain;
 
-use super::{Config, ConfigError, Federation, options};
+use super::{Config, ConfigError, FederatorConfig, options};
 
 /// Certificates from an ACME server. The one for federation is kept in the data folder, and `federation.certificate` and
 /// `federation.key` are not set.
@@ -30,86 +30,134 @@ pub struct Acme {
     /// More names than the infrastructure domain.
     #[serde(default)]
     pub names: Vec<Domain>,
-    /// Where challenges of type HTTP-01 are answered: what the ACME server reaches by port 80 of every name.
-    #[serde(default = "default_http_listen", deserialize_with = "options::address")]
-    pub http_listen: SocketAddr,
+    /// Where challenges of type HTTP-01 are answered: what the ACME server reaches by port 80 of every name. Without it,
+    /// port 80 of all addresses: `[::]:80`, or `0.0.0.0:80` where there is no IPv6.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "options::some_address")]
+    pub http_listen: Option<SocketAddr>,
     /// The CA certificates by which the ACME server itself is believed, for one of your own; the system's otherwise.
     #[serde(default)]
     pub ca: Vec<PathBuf>,
-}
-
-fn default_http_listen() -> SocketAddr {
-    (Ipv6Addr::UNSPECIFIED, 80).into()
 }
 
 /// The folder of account and certificate, in the data folder.
 const FOLDER: &str = "acme";
 
 impl Acme {
-    /// From whom, for which names, and where to keep it.
-    pub(crate) fn settings(&self, federation: &Federation, data: &Path) -> acme::Settings {
+    /// From whom, for which names, and where to keep it. `shared` says whether the certificate serves the client role too.
+    fn settings(&self, infra: &Domain, shared: bool, data: &Path) -> acme::Settings {
         let lets_encrypt = if self.staging { acme::LETS_ENCRYPT_STAGING } else { acme::LETS_ENCRYPT };
         acme::Settings {
             directory: self.directory.clone().unwrap_or_else(|| lets_encrypt.to_owned()),
             email: self.email.clone(),
-            infra: federation.infra.clone(),
+            infra: infra.clone(),
             names: self.names.clone(),
             ca: self.ca.clone(),
             folder: data.join(FOLDER),
-            shared: federation.client_certificate.is_none(),
+            shared,
         }
     }
 
-    fn check(&self) -> Result<(), (&'static str, &'static str)> {
+    fn check(&self) -> Result<(), ConfigError> {
+        self.transgression().map_or(Ok(()), |(option, problem)| Err(wrong(option, problem)))
+    }
+
+    fn transgression(&self) -> Option<(&'static str, &'static str)> {
         if !self.agree_terms {
-            return Err(("acme.agree_terms", "read the terms of service of the ACME server, and set it to true"));
+            return Some(("acme.agree_terms", "read the terms of service of the ACME server, and set it to true"));
         }
         if self.staging && self.directory.is_some() {
-            return Err(("acme.staging", "set either staging or directory, not both"));
+            return Some(("acme.staging", "set either staging or directory, not both"));
         }
         let host = |url: &String| {
             url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
                 && url.parse::<http::Uri>().is_ok()
         };
         if self.directory.as_ref().is_some_and(|url| !host(url)) {
-            return Err(("acme.directory", "give the https URL of an ACME server's directory"));
+            return Some(("acme.directory", "give the https URL of an ACME server's directory"));
         }
         let address = |email: &String| {
             email.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
                 && !email.contains(|c: char| c.is_whitespace() || c.is_control() || c == ',')
         };
         if self.email.as_ref().is_some_and(|email| !address(email)) {
-            return Err(("acme.email", "give one e-mail address"));
+            return Some(("acme.email", "give one e-mail address"));
         }
-        Ok(())
+        None
     }
 }
 
 impl Config {
-    /// The ACME server and whom it certifies, where certificates come from one and are needed.
-    pub fn certified_by_acme(&self) -> Option<(&Acme, &Federation)> {
-        self.acme.as_ref().zip(self.federating_itself())
+    /// The ACME server and what it certifies, where certificates come from one and are needed.
+    pub(crate) fn by_acme(&self) -> Option<(&Acme, acme::Settings)> {
+        let (acme, federation) = self.acme.as_ref().zip(self.federating_itself())?;
+        let shared = federation.client_certificate.is_none();
+        Some((acme, acme.settings(&federation.infra, shared, &self.data)))
     }
 
     /// Puts the certificate that ACME keeps in the place of one of the file. Paths are resolved already.
     pub(super) fn take_acme_certificate(&mut self) -> Result<(), ConfigError> {
         let Some(acme) = &self.acme else { return Ok(()) };
-        let wrong = |option, problem: &str| ConfigError::Contradiction { option, problem: problem.to_owned() };
-        acme.check().map_err(|(option, problem)| wrong(option, problem))?;
+        acme.check()?;
         let Some(federation) = self.federation.as_mut().filter(|_| self.components.is_none()) else {
             return Err(wrong("acme", "certificates are for a section [federation] with a federator of its own"));
         };
-        let kept = acme.settings(federation, &self.data).certificate();
-        for (option, path) in
-            [("federation.certificate", &mut federation.certificate), ("federation.key", &mut federation.key)]
-        {
-            if !options::is_unset(path) && *path != kept {
-                return Err(wrong(option, "[acme] obtains the certificate and its key: remove this option or [acme]"));
-            }
-            path.clone_from(&kept);
-        }
-        Ok(())
+        let shared = federation.client_certificate.is_none();
+        let kept = acme.settings(&federation.infra, shared, &self.data).certificate();
+        take("federation.certificate", &mut federation.certificate, &kept)?;
+        take("federation.key", &mut federation.key, &kept)
     }
+}
+
+impl FederatorConfig {
+    /// The ACME server and what it certifies, where certificates come from one.
+    pub(crate) fn by_acme(&self) -> Option<(&Acme, acme::Settings)> {
+        let (acme, ingress) = self.acme.as_ref().zip(self.inward.ingress.as_ref())?;
+        let shared = ingress.certificate.as_ref().is_some_and(|server| *server == self.tls.certificate);
+        Some((acme, acme.settings(&ingress.infra, shared, &self.data)))
+    }
+
+    /// Puts the certificate that ACME keeps in the place of the own ingress's, and of that for calls to others unless the
+    /// file names one. Paths are resolved already.
+    pub(super) fn take_acme_certificate(&mut self) -> Result<(), ConfigError> {
+        let Some(acme) = &self.acme else { return Ok(()) };
+        acme.check()?;
+        let Some(ingress) = self.inward.ingress.as_mut() else {
+            return Err(wrong(
+                "acme",
+                "certificates are for an ingress of its own: set inward.ingress, or let the ingress in front get its own",
+            ));
+        };
+        let kept = acme.settings(&ingress.infra, true, &self.data).certificate();
+        for (option, path) in
+            [("inward.ingress.certificate", &mut ingress.certificate), ("inward.ingress.key", &mut ingress.key)]
+        {
+            let mut named = path.take().unwrap_or_default();
+            take(option, &mut named, &kept)?;
+            *path = Some(named);
+        }
+        match (options::is_unset(&self.tls.certificate), options::is_unset(&self.tls.key)) {
+            (true, true) => {
+                self.tls.certificate.clone_from(&kept);
+                self.tls.key = kept;
+                Ok(())
+            }
+            (false, false) => Ok(()),
+            _ => Err(wrong("tls.certificate", "a certificate for calls to others and its key are set together")),
+        }
+    }
+}
+
+/// Sets a path that the file leaves open. What `config show` printed names the same one, and can be read again.
+fn take(option: &'static str, path: &mut PathBuf, kept: &Path) -> Result<(), ConfigError> {
+    if !options::is_unset(path) && path != kept {
+        return Err(wrong(option, "[acme] obtains the certificate and its key: remove this option or [acme]"));
+    }
+    kept.clone_into(path);
+    Ok(())
+}
+
+fn wrong(option: &'static str, problem: &str) -> ConfigError {
+    ConfigError::Contradiction { option, problem: problem.to_owned() }
 }
 
 #[cfg(test)]
@@ -127,11 +175,11 @@ mod tests {
     #[test]
     fn the_certificate_is_in_the_data_folder_and_lets_encrypt_is_meant() {
         let config = read("", "[acme]\nagree_terms = true\nnames = ['nginz-https.a.example']").unwrap();
-        let (acme, federation) = config.certified_by_acme().unwrap();
+        let (acme, settings) = config.by_acme().unwrap();
+        let federation = config.federation.as_ref().unwrap();
         assert_eq!(federation.certificate, Path::new("/etc/data/acme/federation.pem"));
         assert_eq!(federation.key, federation.certificate);
-        assert_eq!(acme.http_listen, "[::]:80".parse().unwrap());
-        let settings = acme.settings(federation, &config.data);
+        assert_eq!(acme.http_listen, None);
         assert_eq!((settings.directory.as_str(), settings.shared), (acme::LETS_ENCRYPT, true));
         assert_eq!(settings.all_names(), ["federator.wire.a.example", "nginz-https.a.example"]);
         // What `config show` prints can be read again.
@@ -143,8 +191,7 @@ mod tests {
     fn a_client_certificate_of_its_own_is_not_shared() {
         let own = "client_certificate = 'client.pem'\nclient_key = 'client-key.pem'";
         let config = read(own, "[acme]\nagree_terms = true\nstaging = true").unwrap();
-        let (acme, federation) = config.certified_by_acme().unwrap();
-        let settings = acme.settings(federation, &config.data);
+        let (_, settings) = config.by_acme().unwrap();
         assert_eq!((settings.directory.as_str(), settings.shared), (acme::LETS_ENCRYPT_STAGING, false));
     }
 
@@ -167,5 +214,41 @@ mod tests {
         let alone = "domain = 'a.example'\n[acme]\nagree_terms = true";
         let told = from_text(alone, Path::new("x"), std::iter::empty(), Path::new("/")).unwrap_err().to_string();
         assert!(told.starts_with("acme: "), "{told}");
+    }
+
+    fn federator(inward: &str, tls: &str) -> Result<FederatorConfig, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("federator.toml");
+        let text = format!(
+            "data = '/var/lib/ferrule'\n{inward}\n[components]\nbrig = 'brig:8080'\n[tls]\nca = ['/ca.pem']\n{tls}\n\
+             [acme]\nagree_terms = true\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let loaded = crate::config::load_federator(&file, std::iter::empty(), Default::default());
+        loaded.map(|(config, _)| config).map_err(|error| error.to_string())
+    }
+
+    const INGRESS: &str = "[inward.ingress]\ninfra = 'federator.wire.a.example'";
+
+    #[test]
+    fn a_stand_alone_federator_has_its_certificate_by_the_same_section() {
+        let kept = Path::new("/var/lib/ferrule/acme/federation.pem");
+        let config = federator(INGRESS, "").unwrap();
+        let ingress = config.inward.ingress.as_ref().unwrap();
+        assert_eq!((ingress.certificate.as_deref(), ingress.key.as_deref()), (Some(kept), Some(kept)));
+        assert_eq!((config.tls.certificate.as_path(), config.tls.key.as_path()), (kept, kept));
+        assert!(config.by_acme().unwrap().1.shared);
+        let config = federator(INGRESS, "certificate = '/client.pem'\nkey = '/client-key.pem'").unwrap();
+        assert_eq!(config.tls.certificate, Path::new("/client.pem"));
+        assert!(!config.by_acme().unwrap().1.shared);
+        let behind = "[inward.behind_proxy]\nproxies = ['10.0.0.1']";
+        for (inward, tls, told) in [
+            (behind.to_owned(), "certificate = '/c.pem'\nkey = '/k.pem'", "acme: certificates are for an ingress"),
+            (format!("{INGRESS}\ncertificate = '/c.pem'\nkey = '/k.pem'"), "", "inward.ingress.certificate: [acme]"),
+            (INGRESS.to_owned(), "certificate = '/c.pem'", "tls.certificate: "),
+        ] {
+            let error = federator(&inward, tls).unwrap_err();
+            assert!(error.starts_with(told), "{told}: {error}");
+        }
     }
 }

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use types::{AddressBlock, Domain, FederationStrategy};
 
 use super::{
-    ConfigError, HostPort, Limits, Log, Telemetry,
+    Acme, ConfigError, HostPort, Limits, Log, Telemetry,
     load::{folder_of, read, text_of},
-    options::{default_verify_depth, is_unset, some_address},
+    options::{default_data, default_verify_depth, is_unset, some_address},
     ranges, upstream,
 };
 
@@ -24,6 +24,12 @@ pub struct FederatorConfig {
     /// for the domain that the component names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<Domain>,
+    /// The folder that holds what is kept: what an ACME server issued, and nothing else.
+    #[serde(default = "default_data")]
+    pub data: PathBuf,
+    /// The certificate of the own ingress from an ACME server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acme: Option<Acme>,
     /// Calls to other backends.
     #[serde(default)]
     pub outward: Outward,
@@ -184,8 +190,10 @@ pub enum PolicyFrom {
 #[serde(deny_unknown_fields)]
 pub struct TlsOptions {
     /// The certificate chain of the client role.
+    #[serde(default, skip_serializing_if = "is_unset")]
     pub certificate: PathBuf,
     /// Its key: PKCS#1, PKCS#8 or SEC1.
+    #[serde(default, skip_serializing_if = "is_unset")]
     pub key: PathBuf,
     /// Files (or folders of files) with the CA certificates that other backends' certificates are signed by.
     #[serde(default)]
@@ -227,6 +235,7 @@ pub fn load_federator(
     config.overlay(overrides)?;
     config.check()?;
     config.resolve_paths(folder);
+    config.take_acme_certificate()?;
     Ok((config, warnings))
 }
 
@@ -295,7 +304,7 @@ impl FederatorConfig {
             }
             PolicyFrom::Brig | PolicyFrom::File | PolicyFrom::Here => {}
         }
-        if is_unset(&tls.certificate) || is_unset(&tls.key) {
+        if self.acme.is_none() && (is_unset(&tls.certificate) || is_unset(&tls.key)) {
             return wrong("tls.certificate", "other backends want to see a certificate: name it, and its key");
         }
         if tls.ca.is_empty() && !tls.system_ca {
@@ -306,8 +315,13 @@ impl FederatorConfig {
 
     fn resolve_paths(&mut self, folder: &Path) {
         let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
-        resolve(&mut self.tls.certificate);
-        resolve(&mut self.tls.key);
+        resolve(&mut self.data);
+        for path in [&mut self.tls.certificate, &mut self.tls.key] {
+            if !is_unset(path) {
+                resolve(path);
+            }
+        }
+        self.acme.iter_mut().flat_map(|acme| &mut acme.ca).for_each(resolve);
         self.tls.ca.iter_mut().chain(&mut self.policy.file).for_each(resolve);
         if let Some(ingress) = &mut self.inward.ingress {
             ingress.certificate.iter_mut().chain(&mut ingress.key).for_each(resolve);

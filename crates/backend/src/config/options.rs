@@ -80,7 +80,7 @@ impl Config {
     }
 }
 
-fn default_data() -> PathBuf {
+pub(super) fn default_data() -> PathBuf {
     "data".into()
 }
 

@@ -12,6 +12,7 @@ use wire_server_config::federator::{Endpoint, FederatorYaml, LogFormat as TheirF
 use super::{
     ConfigError, FederatorConfig, HostPort, Limits, Log, LogFormat, Telemetry,
     federator::{Answering, BehindProxy, Inward, Outward, PolicyFrom, PolicyOptions, TlsOptions},
+    options::default_data,
 };
 
 /// The text in our own form, and warnings. `file` names it in errors.
@@ -42,6 +43,8 @@ fn converted(theirs: FederatorYaml, warnings: &mut Vec<String>) -> Result<Federa
     };
     Ok(FederatorConfig {
         domain: None,
+        data: default_data(),
+        acme: None,
         outward: Outward { listen: listen("federatorInternal", &theirs.federator_internal)? },
         inward: Inward {
             ingress: None,

@@ -47,6 +47,7 @@ pub fn run(args: FederatorArgs) -> Result<ExitCode> {
             behind_proxy = node.behind_proxy().map(tracing::field::display),
             "ready"
         );
+        node.status()
     };
     let start = FederatorNode::start(config, Surroundings::default());
     let reload = async |node: &mut FederatorNode| reload(&file, &overrides, node).await;

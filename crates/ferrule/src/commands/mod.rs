@@ -10,6 +10,7 @@ mod federator;
 mod init;
 mod runtime;
 mod serve;
+mod status;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, str::FromStr};
 
@@ -34,6 +35,8 @@ enum Command {
     /// Runs a backend
     Serve(ConfigFile),
     Federator(federator::FederatorArgs),
+    /// Says whether the backend or the federator that runs with a configuration serves; the exit status is 0 if it does
+    Status(ConfigFile),
     /// Writes a configuration, token keys and a federation CA, and says what to put into DNS
     Init(InitArgs),
     /// Makes, renews and explains certificates for federation
@@ -256,6 +259,7 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
         Command::Dev(args) => runtime::block_on(dev::run(args)),
         Command::Serve(args) => serve::run(&args.config),
         Command::Federator(args) => federator::run(args),
+        Command::Status(args) => runtime::block_on(async { status::run(&args.config).await }),
         Command::Init(args) => init::run(&args),
         Command::Cert(command) => cert::run(&command),
         Command::Config(ConfigCommand::Show(args)) => config::show(&args.config),

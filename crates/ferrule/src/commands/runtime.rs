@@ -33,11 +33,11 @@ pub fn start_log(log: &Log, telemetry: &Telemetry, domain: Option<&Domain>) -> R
 }
 
 /// Runs something that serves until it is asked to end; asked twice, what is still open is cut. On SIGHUP it is to read its
-/// files again. The supervisor is told of all that. The exporter ends after it, and sends its last spans.
+/// files again. The supervisor is told of all that, and of what `ready` gives: what is served, now and later. The exporter ends after it, and sends its last spans.
 pub fn serve<N>(
     exporter: Option<Exporter>,
     start: impl Future<Output = Result<N, backend::StartError>>,
-    ready: impl FnOnce(&N),
+    ready: impl FnOnce(&N) -> watch::Receiver<&'static str>,
     mut reload: impl AsyncFnMut(&mut N),
     stop: impl AsyncFnOnce(N),
 ) -> Result<ExitCode> {
@@ -50,8 +50,8 @@ pub fn serve<N>(
             node = start => node?,
             () = ending.asked() => return Ok(ending.interrupted()),
         };
-        ready(&node);
-        notify.ready("Serving");
+        let mut status = ready(&node);
+        notify.ready(*status.borrow_and_update());
         let supervisor = Arc::clone(&notify);
         tokio::spawn(async move { supervisor.live().await });
         loop {
@@ -60,8 +60,10 @@ pub fn serve<N>(
                 () = reloading.asked() => {
                     notify.reloading();
                     reload(&mut node).await;
-                    notify.ready("Serving");
+                    notify.ready(*status.borrow_and_update());
                 }
+                // Once nothing changes it any more this says nothing.
+                Ok(()) = status.changed() => notify.ready(*status.borrow_and_update()),
             }
         }
         notify.stopping();

@@ -20,6 +20,7 @@ pub fn run(file: &Path) -> Result<ExitCode> {
             components = node.components().map(tracing::field::display),
             "ready"
         );
+        node.status()
     };
     let start = Node::start(config, Surroundings::default());
     runtime::serve(exporter, start, ready, async |node: &mut Node| reload(file, node).await, Node::stop)

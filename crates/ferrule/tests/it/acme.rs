@@ -13,14 +13,16 @@ use std::{
 use serde_json::json;
 use testkit::{
     World,
-    client::{Operator, unique},
-    peer::{Caller, Shown},
-    process::{Child, Folder, Served, run as run_program, scratch},
+    client::Operator,
+    http1::{Call, Place},
+    peer::{Caller, ForeignBackend, Reply, Shown, script},
+    process::{Child, FederatorFolder, Folder, Served, run as run_program, scratch},
+    recording::ServedComponents,
 };
 use tls::issue::{Authority, AuthorityRequest, KeyType, LeafRequest, PrivateKey, Usage, Validity};
 use types::{Clock, Domain, SystemClock};
 
-use crate::support::{SMALL_LIMITS, ferrule, run};
+use crate::support::{SMALL_LIMITS, both_directions, ferrule, run};
 
 /// How long a certificate of pebble's is good, in seconds: renewal begins after 20.
 const LASTS: u64 = 30;
@@ -180,16 +182,36 @@ impl Net {
     }
 }
 
-/// A user of each backend finds one of the other.
-async fn both_directions(one: &Served, other: &Served) {
-    for (from, to) in [(one, other), (other, one)] {
-        let (from, to) = (Operator::of(from.backend()).unwrap(), to.backend());
-        let seeker = from.client("Alice").await.unwrap();
-        let there = Operator::of(to).unwrap();
-        let (_, handle) = there.client_with_handle("Bob", &unique("bob")).await.unwrap();
-        let found = seeker.search(&handle, &to.domain).await.unwrap().expect_json();
-        assert_eq!(found["documents"][0]["handle"], json!(handle), "towards {}: {found}", to.domain);
-    }
+/// Waits until a process that was started without a certificate has one.
+fn begins(child: &mut Child) {
+    said(child, "federation begins");
+}
+
+/// Waits for a line of its log with these words.
+fn said(child: &mut Child, words: &str) -> String {
+    child
+        .until(words, |child| {
+            let (out, err) = child.output();
+            out.lines().chain(err.lines()).find(|line| line.contains(words)).map(str::to_owned)
+        })
+        .unwrap()
+}
+
+/// Clients are served and operators are told, while federation waits and whoever asks for it hears so.
+async fn all_but_federation_is_served(served: &Served, folder: &Folder) {
+    let operator = Operator::of(served.backend()).unwrap();
+    let alice = operator.client("Alice").await.unwrap();
+    let answer = alice.search("bob", &"b.example".parse().unwrap()).await.unwrap();
+    answer.expect_error(500, "federation-not-available");
+    let metrics = String::from_utf8_lossy(&operator.metrics().await.unwrap().body).into_owned();
+    assert!(metrics.contains("\nferrule_acme_awaited 1\n"), "{metrics}");
+    let status = folder.command(&["status"]).unwrap();
+    assert!(
+        status.status.success() && status.stdout.contains("federation waits for its first certificate"),
+        "{status:?}"
+    );
+    let refused = std::net::TcpStream::connect(served.backend().federation).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused, "nobody is left to wait");
 }
 
 fn private(path: &Path) -> String {
@@ -206,7 +228,8 @@ fn with_client_auth_one_certificate_serves_both_directions_and_is_renewed_while_
         let told = folder.command(&["config", "check"]).unwrap();
         assert!(told.status.success() && told.stdout.contains("there is no certificate yet"), "{told:?}");
         let (_partner, other) = net.partner(&[net.pebble.root()]);
-        let served = folder.serve().unwrap();
+        let mut served = folder.serve().unwrap();
+        begins(served.child());
         net.publish(&served);
         let first = net.shown(&served).await;
         let leaf = tls::Certificate::parse(&first).unwrap();
@@ -234,14 +257,20 @@ fn without_client_auth_sharing_is_an_error_and_an_own_client_certificate_the_way
     run(async {
         let net = Net::start("FERRULE_TEST_PEBBLE_SERVER_ONLY").await;
         let folder = net.configured("");
+        let explained = |told: &str| {
+            for words in
+                ["clientAuth", "useSharedFederatorSecret", "ferrule cert issue --client-only", "client_certificate"]
+            {
+                assert!(told.contains(words), "{words}: {told}");
+            }
+        };
+        let mut without = folder.serve().unwrap();
+        explained(&said(without.child(), "federation cannot begin"));
+        all_but_federation_is_served(&without, &folder).await;
+        without.stop().unwrap();
         let mut refused = folder.start().unwrap();
-        assert!(!refused.wait().unwrap().success());
-        let told = refused.output().1;
-        for words in
-            ["clientAuth", "useSharedFederatorSecret", "ferrule cert issue --client-only", "client_certificate"]
-        {
-            assert!(told.contains(words), "{words}: {told}");
-        }
+        assert!(!refused.wait().unwrap().success(), "it is known from the start on now");
+        explained(&refused.output().1);
         let kept = private(&folder.path("data/acme/federation.pem"));
         let check = folder.command(&["config", "check"]).unwrap();
         assert!(!check.status.success() && check.stderr.contains("clientAuth"), "{check:?}");
@@ -329,34 +358,110 @@ fn a_renewal_that_loses_client_auth_replaces_nothing() {
 }
 
 #[test]
-fn without_the_acme_server_it_waits_says_so_and_can_be_ended() {
+#[ignore = "wants pebble: ./test acme"]
+fn a_stand_alone_federator_obtains_its_certificate_by_the_same_section() {
+    run(async {
+        let net = Net::start("FERRULE_TEST_PEBBLE").await;
+        let components = ServedComponents::start().await.unwrap();
+        let folder = FederatorFolder::new(ferrule(), &net.world, &net.world.domain("certified")).unwrap();
+        let text = federators(&folder, &net.pebble.section(), &components, Some(net.world.dns().address()));
+        let config = folder.write("federator.toml", &text).unwrap();
+        let check =
+            |file: &Path| run_program(ferrule(), ["config", "check", "--config", &file.display().to_string()]).unwrap();
+        let told = check(&config);
+        assert!(told.status.success() && told.stdout.contains("there is no certificate yet"), "{told:?}");
+        let mut federated = folder.run(&config, &[]).unwrap();
+        let ingress = federated.ingress.unwrap();
+        begins(federated.child());
+        net.world.publish(folder.domain(), &net.infra, ingress);
+        // Towards it.
+        let peer = net.world.stranger("peer").unwrap();
+        net.world.publish_caller(&peer);
+        components.allow(&peer.domain).await.unwrap();
+        let caller =
+            Caller::new(ingress, &net.infra, &net.pebble.root(), Shown::Certificate(&peer.certificate)).unwrap();
+        let answer = caller.call(peer.domain.as_str(), "brig", "api-version", &json!([])).await.unwrap();
+        answer.expect_status(200);
+        // By it, with the same certificate.
+        let server = ForeignBackend::start(&peer.certificate, script(|_| Reply::json(&json!({})))).await.unwrap();
+        net.world.publish(&peer.domain, &peer.infra, server.address());
+        let path = format!("/rpc/{}/brig/get-user-by-handle", peer.domain);
+        let call = Call::post(&Place::Tcp(federated.outward), &path, &json!("bob"));
+        call.header("wire-origin-domain", folder.domain().as_str()).send().await.unwrap().expect_status(200);
+        assert!(check(&config).status.success());
+        private(&folder.path("data/acme/federation.pem"));
+        federated.stop().unwrap();
+    });
+}
+
+/// A federator with an own ingress whose certificate is awaited.
+fn federators(folder: &FederatorFolder, acme: &str, components: &ServedComponents, dns: Option<SocketAddr>) -> String {
+    let dns = dns.map(|dns| format!("dns = '{dns}'\n")).unwrap_or_default();
+    format!(
+        "domain = '{}'\n{dns}{acme}\n[outward]\nlisten = '127.0.0.1:0'\n[inward.ingress]\nlisten = '127.0.0.1:0'\ninfra = \
+         '{INFRA}'\n[components]\nbrig = '{}'\n[policy]\nrefresh = 50\n[tls]\nca = ['ca.pem']\n",
+        folder.domain(),
+        components.brig
+    )
+}
+
+/// The section of an ACME server that is not there.
+fn nobodys(ca: &str) -> (u16, String) {
+    let [acme, http] = free_ports();
+    let section = format!(
+        "[acme]\nagree_terms = true\ndirectory = 'https://localhost:{acme}/dir'\nhttp_listen = '127.0.0.1:{http}'\nca = \
+         ['{ca}']\n"
+    );
+    (acme, section)
+}
+
+#[test]
+fn without_the_acme_server_only_federation_waits_and_says_so() {
     run(async {
         let folder = Folder::init_only(ferrule(), "alone.example").unwrap();
-        let [acme, http] = free_ports();
+        let (acme, section) = nobodys("federation-ca.pem");
         folder
             .configure(&format!(
-                "[acme]\nagree_terms = true\ndirectory = 'https://localhost:{acme}/dir'\nhttp_listen = \
-                 '127.0.0.1:{http}'\nca = ['federation-ca.pem']\n[federation]\ninfra = 'federator.wire.alone.example'\n\
-                 listen = '127.0.0.1:0'\nca = ['federation-ca.pem']\n"
+                "{section}[federation]\ninfra = 'federator.wire.alone.example'\nlisten = '127.0.0.1:0'\nca = \
+                 ['federation-ca.pem']\n"
             ))
             .unwrap();
-        let mut child = folder.start().unwrap();
-        child
-            .until("the error", |child| {
-                let (out, err) = child.output();
-                [out, err]
-                    .iter()
-                    .any(|log| {
-                        log.contains("there is no certificate, and other backends cannot connect")
-                            && log.contains(&format!("connecting to localhost:{acme}"))
-                    })
-                    .then_some(())
-            })
-            .unwrap();
+        let socket = folder.path("notify");
+        let supervisor = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+        supervisor.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut served = folder.serve_in(&[("NOTIFY_SOCKET", &socket.display().to_string())]).unwrap();
+        let mut told = [0; 512];
+        let length = supervisor.recv(&mut told).unwrap();
+        let told = String::from_utf8_lossy(&told[..length]).into_owned();
+        assert!(told.starts_with("READY=1\nSTATUS=Serving; federation waits for its first certificate"), "{told}");
+        let error = said(served.child(), "there is no certificate, and other backends cannot connect");
+        assert!(error.contains(&format!("connecting to localhost:{acme}")), "{error}");
+        all_but_federation_is_served(&served, &folder).await;
         assert!(!folder.path("data/acme/federation.pem").exists());
         let mode = fs::metadata(folder.path("data/acme")).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0);
-        let ended = child.terminate().unwrap();
-        assert_eq!(ended.code(), Some(143), "it ends when it is asked to");
+        served.stop().unwrap();
+    });
+}
+
+#[test]
+fn a_stand_alone_federator_that_waits_answers_components() {
+    run(async {
+        let world = World::new().await.unwrap();
+        let components = ServedComponents::start().await.unwrap();
+        let folder = FederatorFolder::new(ferrule(), &world, &world.domain("waiting")).unwrap();
+        let (_, section) = nobodys("ca.pem");
+        let config = folder.write("federator.toml", &federators(&folder, &section, &components, None)).unwrap();
+        let federated = folder.run(&config, &[]).unwrap();
+        let outward = Place::Tcp(federated.outward);
+        Call::get(&outward, "/i/status").send().await.unwrap().expect_status(200);
+        let metrics = Call::get(&outward, "/i/metrics").send().await.unwrap().text();
+        assert!(metrics.contains("\nferrule_acme_awaited 1\n"), "{metrics}");
+        let call = Call::post(&outward, "/rpc/b.example/brig/get-user-by-handle", &json!("bob"));
+        let answer = call.header("wire-origin-domain", folder.domain().as_str()).send().await.unwrap();
+        answer.expect_error(500, "federation-not-available");
+        let refused = std::net::TcpStream::connect(federated.ingress.unwrap()).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        federated.stop().unwrap();
     });
 }

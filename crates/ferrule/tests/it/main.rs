@@ -12,6 +12,7 @@ mod bind;
 mod cert;
 mod certificates;
 mod command_line;
+mod container;
 mod dev;
 mod discovery;
 mod doctor;

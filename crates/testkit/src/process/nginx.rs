@@ -50,6 +50,11 @@ impl Nginx {
         Ok(Self { address: port.address, child, _place: place, _port: port })
     }
 
+    /// The program.
+    pub fn program() -> PathBuf {
+        program()
+    }
+
     /// What it logged so far.
     pub fn log(&self) -> String {
         self.child.output().1

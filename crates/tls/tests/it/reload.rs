@@ -257,6 +257,34 @@ fn reload_makes_a_new_generation_even_without_a_change() {
     assert_eq!(reloader.reload(), Ok(3));
 }
 
+#[test]
+fn a_stand_in_is_shown_until_the_certificate_is_there() {
+    let fixture = Fixture::new();
+    let stand_in = fixture.ca.issue(&leaf("stand-in.example")).unwrap();
+    let awaited = fixture.base.join("awaited.pem");
+    let both = KeyFiles { certificate: awaited.clone(), key: awaited.clone() };
+    fill(&fixture.base, &fixture.ca);
+    let shared = Sources { server: both.clone(), client: both.clone(), ..sources(&fixture.base) };
+    let own = Sources { server: both, ..sources(&fixture.base) };
+    assert!(Reloader::load(shared.clone()).is_err(), "without a stand-in it is missed");
+    let identity = || stand_in.identity(tls::Role::Server).unwrap();
+    let mut broken = own.clone();
+    broken.client.key = fixture.base.join("not-there.pem");
+    assert!(Reloader::awaiting(broken, identity()).is_err(), "only the awaited file may be missing");
+    let [shared, own] = [shared, own].map(|sources| Reloader::awaiting(sources, identity()).unwrap());
+    shows(&shared, &stand_in);
+    assert_eq!(own.handle().contexts().server.chain(), stand_in.chain());
+    assert_ne!(own.handle().contexts().client.chain(), stand_in.chain());
+    // What is configured beside it is taken up meanwhile.
+    fs::write(fixture.base.join("ca.pem"), root("another").certificate_pem()).unwrap();
+    assert_eq!(shared.check_now(), Check::Updated(2));
+    shows(&shared, &stand_in);
+    let arrived = fixture.ca.issue(&leaf("a.example")).unwrap();
+    fs::write(&awaited, format!("{}{}", arrived.chain_pem(), arrived.key_pem())).unwrap();
+    assert_eq!(shared.check_now(), Check::Updated(3));
+    shows(&shared, &arrived);
+}
+
 #[tokio::test]
 async fn watching_tells_of_new_generations() {
     let fixture = Fixture::new();

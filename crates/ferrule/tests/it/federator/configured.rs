@@ -1,14 +1,14 @@
 //! What is written for the federator: its own file, wire-server's `federator.yaml` as it is (`federation.md` §12,
 //! scenario 17), and the policy.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use serde_json::json;
 use testkit::{
     World,
     http1::{Call, Place},
     peer::{ForeignBackend, Recorded, Reply, script},
-    process::{FederatorFolder, Reserved},
+    process::{FederatorFolder, Reserved, run as run_program},
     recording::ServedComponents,
 };
 use types::Domain;
@@ -193,5 +193,67 @@ fn nobody_is_let_in_while_brig_was_never_heard_and_its_last_word_counts_while_it
         };
         tokio::time::timeout(Duration::from_secs(30), noticed).await.expect("its absence is noticed");
         call(federated.outward, folder.domain(), &target).await.expect_status(200);
+    });
+}
+
+#[test]
+fn the_commands_about_configurations_know_both_files_of_a_federator() {
+    run(async {
+        let (world, served, folder) = world().await;
+        let theirs = folder.write("federator.yaml", &theirs(&folder, &served, &world, "  surprise: true\n")).unwrap();
+        let text = format!(
+            "domain = '{}'\n[outward]\nlisten = '127.0.0.1:0'\n[inward.behind_proxy]\nlisten = '0.0.0.0:8099'\nproxies = \
+             ['127.0.0.1']\n[components]\nbrig = '{}'\n[tls]\ncertificate = 'leaf.pem'\nkey = 'leaf-key.pem'\nca = \
+             ['ca.pem']\n",
+            folder.domain(),
+            served.brig
+        );
+        let ours = folder.write("federator.toml", &text).unwrap();
+        let command = |name: &str, file: &Path| {
+            run_program(ferrule(), ["config", name, "--config", &file.display().to_string()]).unwrap()
+        };
+        for (file, warned) in [(&theirs, true), (&ours, false)] {
+            let checked = command("check", file);
+            assert!(checked.status.success(), "{}{}", checked.stdout, checked.stderr);
+            assert!(checked.stdout.contains("is good for the federator of"), "{}", checked.stdout);
+            assert_eq!(checked.stdout.contains("warning: optSettings.surprise"), warned, "{}", checked.stdout);
+            let shown = command("show", file);
+            assert!(shown.status.success() && shown.stdout.contains("[inward.behind_proxy]"), "{shown:?}");
+            // What is shown is the federator's own form, and good as such.
+            let again = folder.write("shown.toml", &shown.stdout).unwrap();
+            assert!(command("check", &again).status.success(), "{}", shown.stdout);
+        }
+        let nginx = ["--infra", "federator.example", "--config", &ours.display().to_string()].map(str::to_owned);
+        let nginx = run_program(ferrule(), ["config".to_owned(), "nginx".to_owned()].into_iter().chain(nginx)).unwrap();
+        let leaf = format!("ssl_certificate \"{}\";", folder.path("leaf.pem").display());
+        for line in [leaf.as_str(), "proxy_pass http://127.0.0.1:8099;", "ssl_verify_depth 1;"] {
+            assert!(nginx.stdout.contains(line), "{line}: {}{}", nginx.stdout, nginx.stderr);
+        }
+        // What keeps it from starting is told without starting it.
+        std::fs::write(folder.path("leaf-key.pem"), "junk").unwrap();
+        for (file, words) in [(&theirs, "leaf-key.pem"), (&ours, "leaf-key.pem")] {
+            let checked = command("check", file);
+            assert!(!checked.status.success() && checked.stderr.contains(words), "{}", checked.stderr);
+        }
+    });
+}
+
+#[test]
+fn the_status_is_that_of_the_process_which_runs() {
+    run(async {
+        let (world, served, folder) = world().await;
+        let reserved = Reserved::new().unwrap();
+        let port = format!("port: {}", reserved.address.port());
+        let text = theirs(&folder, &served, &world, "");
+        let first = text.lines().nth(2).unwrap().trim().to_owned();
+        let file = folder.write("federator.yaml", &text.replacen(&first, &port, 1)).unwrap();
+        let status = || run_program(ferrule(), ["status", "--config", &file.display().to_string()]).unwrap();
+        let before = status();
+        assert!(!before.status.success() && before.stderr.contains("is it running?"), "{}", before.stderr);
+        let federated = folder.run(&file, &["--domain", folder.domain().as_str()]).unwrap();
+        let running = status();
+        assert!(running.status.success() && running.stdout == "serving\n", "{}{}", running.stdout, running.stderr);
+        federated.stop().unwrap();
+        assert!(!status().status.success());
     });
 }

@@ -1,13 +1,15 @@
 //! `ferrule federator` behind nginx, as operators have it; run by `./test nginx`.
 
+use std::net::SocketAddr;
+
 use serde_json::json;
 use testkit::{
     Credentials, Specimen, Stranger,
     peer::{Caller, Shown},
-    process::Nginx,
+    process::{FederatorFolder, Nginx, run as run_program},
 };
 
-use crate::support::{SMALL_LIMITS, Standalone, pair, run};
+use crate::support::{SMALL_LIMITS, Standalone, ferrule, pair, run};
 
 /// nginx with mutual TLS in front of a federator, and a foreign backend that the federator allows.
 struct Front {
@@ -38,38 +40,22 @@ impl Front {
     }
 }
 
-/// The server block of wire-server's ingress, as far as the federator is concerned.
-fn nginx(folder: &testkit::process::FederatorFolder, federator: std::net::SocketAddr) -> Nginx {
-    let path = |name: &str| folder.path(name).display().to_string();
-    Nginx::start(|listen| {
-        format!(
-            "large_client_header_buffers 16 32k;
-    server {{
-        listen {listen} ssl http2;
-        server_name {};
-        ssl_certificate {};
-        ssl_certificate_key {};
-        ssl_protocols TLSv1.2 TLSv1.3;
-        ssl_ciphers ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384;
-        ssl_client_certificate {};
-        ssl_verify_client on;
-        ssl_verify_depth 1;
-        location / {{
-            proxy_pass http://{federator};
-            proxy_set_header Host $host;
-            proxy_set_header X-SSL-Certificate $ssl_client_escaped_cert;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_buffers 8 16k;
-            proxy_buffer_size 16k;
-        }}
-    }}",
-            folder.infra(),
-            path("leaf.pem"),
-            path("leaf-key.pem"),
-            path("ca.pem"),
-        )
-    })
-    .unwrap()
+/// The server block that `ferrule config nginx` prints for the configuration of the federator.
+fn block(folder: &FederatorFolder, federator: SocketAddr, listen: SocketAddr, more: &[&str]) -> String {
+    let config = folder.path("federator.toml").display().to_string();
+    let (federator, address, port) = (federator.to_string(), listen.ip().to_string(), listen.port().to_string());
+    let fixed =
+        ["config", "nginx", "--config", &config, "--federator", &federator, "--address", &address, "--port", &port];
+    let all: Vec<&str> = fixed.into_iter().chain(more.iter().copied()).collect();
+    let printed = run_program(ferrule(), all).unwrap();
+    assert!(printed.status.success(), "{}", printed.stderr);
+    printed.stdout
+}
+
+fn nginx(folder: &FederatorFolder, federator: SocketAddr) -> Nginx {
+    let nginx = Nginx::start(|listen| block(folder, federator, listen, &[])).unwrap();
+    assert!(!nginx.log().contains("[warn]"), "{}", nginx.log());
+    nginx
 }
 
 #[test]
@@ -174,4 +160,23 @@ fn escaped(certificate: &Credentials) -> String {
     let percent =
         |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") };
     certificate.chain.bytes().map(percent).collect()
+}
+
+#[test]
+#[ignore = "needs nginx; ./test nginx runs it"]
+fn the_form_of_http2_is_that_of_the_nginx_which_reads_it() {
+    run(async {
+        let standalone = Standalone::start(SMALL_LIMITS).await.unwrap();
+        let said = run_program(&Nginx::program(), ["-v"]).unwrap().stderr;
+        let version = said.trim().rsplit('/').next().unwrap().split(' ').next().unwrap().to_owned();
+        let behind = standalone.federated.behind_proxy.unwrap();
+        let of_this = ["--nginx-version", &version];
+        let nginx = Nginx::start(|listen| block(&standalone.folder, behind, listen, &of_this)).unwrap();
+        assert!(!nginx.log().contains("[warn]"), "nginx {version}: {}", nginx.log());
+        let address = "127.0.0.1:443".parse().unwrap();
+        let newer = block(&standalone.folder, behind, address, &["--nginx-version", "1.27.4"]);
+        assert!(newer.contains("listen 127.0.0.1:443 ssl;\n    http2 on;"), "{newer}");
+        let older = block(&standalone.folder, behind, address, &["--nginx-version", "1.25.0"]);
+        assert!(older.contains("listen 127.0.0.1:443 ssl http2;") && !older.contains("http2 on"), "{older}");
+    });
 }

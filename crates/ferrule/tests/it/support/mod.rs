@@ -1,5 +1,6 @@
 //! What the scenarios stand on: one runtime, and the backends that several of them share.
 
+mod between;
 mod network;
 mod standalone;
 mod target;
@@ -19,6 +20,7 @@ use testkit::{
 };
 use tokio::{net::TcpListener, runtime::Runtime, sync::OnceCell, time::timeout};
 
+pub use between::both_directions;
 pub use network::Network;
 pub use standalone::{Pair, Standalone};
 pub use target::Target;
