@@ -16,10 +16,11 @@ use crate::cause;
 /// The body of another process's answer. It ends with an error when that is silent for too long while the caller waits,
 /// which ends its connection or stream; the time that the caller takes for himself does not count. Something may be kept
 /// until it ends.
-pub(crate) struct AnswerBody<K = ()> {
-    inner: Incoming,
+pub(crate) struct AnswerBody<K = (), B = Incoming> {
+    inner: B,
     idle: Duration,
-    alarm: Pin<Box<Sleep>>,
+    /// Set when it is first waited for something: the bodies of most answers are there at once.
+    alarm: Option<Pin<Box<Sleep>>>,
     waiting: bool,
     _kept: K,
 }
@@ -35,13 +36,13 @@ pub(crate) enum BodyError {
     Silent(Duration),
 }
 
-impl<K> AnswerBody<K> {
-    pub(crate) fn new(inner: Incoming, idle: Duration, kept: K) -> Self {
-        Self { inner, idle, alarm: Box::pin(sleep(idle)), waiting: false, _kept: kept }
+impl<K, B> AnswerBody<K, B> {
+    pub(crate) fn new(inner: B, idle: Duration, kept: K) -> Self {
+        Self { inner, idle, alarm: None, waiting: false, _kept: kept }
     }
 }
 
-impl<K: Unpin> Body for AnswerBody<K> {
+impl<K: Unpin, B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for AnswerBody<K, B> {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -51,11 +52,12 @@ impl<K: Unpin> Body for AnswerBody<K> {
             this.waiting = false;
             return Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Broken(cause::chain(&error)))));
         }
+        let alarm = this.alarm.get_or_insert_with(|| Box::pin(sleep(this.idle)));
         if !this.waiting {
             this.waiting = true;
-            this.alarm.as_mut().reset(Instant::now() + this.idle);
+            alarm.as_mut().reset(Instant::now() + this.idle);
         }
-        match this.alarm.as_mut().poll(cx) {
+        match alarm.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Some(Err(BodyError::Silent(this.idle)))),
             Poll::Pending => Poll::Pending,
         }

@@ -1,22 +1,23 @@
 //! Components of other processes: hop D of `federation.md` §1.1.
 
+mod connections;
+mod exchange;
+
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use federation_api::Component;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header::HOST};
 use http_body_util::Full;
 use public_api::error::common;
 use services::{Body, FederationComponent};
 use tokio::time::timeout;
 use types::TraceContext;
 
+use self::connections::Connections;
 pub use crate::http_client::AddressError;
-use crate::{
-    answer_body::AnswerBody,
-    cause, header,
-    http_client::{self, Address, HttpClient},
-    limits::ComponentLimits,
-};
+use crate::{answer_body::AnswerBody, header, http_client::Address, limits::ComponentLimits};
 
 /// A component at an address: HTTP/1.1 over connections that are kept.
 ///
@@ -27,7 +28,8 @@ use crate::{
 pub struct HttpComponent {
     component: Component,
     address: Address,
-    client: HttpClient,
+    host: HeaderValue,
+    connections: Arc<Connections>,
     limits: ComponentLimits,
 }
 
@@ -37,27 +39,26 @@ impl HttpComponent {
     /// # Errors
     /// The text is no `host:port`.
     pub fn new(component: Component, address: &str, limits: ComponentLimits) -> Result<Self, AddressError> {
-        let client = http_client::client(limits.connect, |builder| {
-            builder.pool_idle_timeout(limits.idle).pool_max_idle_per_host(limits.idle_connections);
-        });
-        Ok(Self { component, address: Address::parse(address)?, client, limits })
+        let address = Address::parse(address)?;
+        let connections = Connections::new(address.at("/"), &limits);
+        Ok(Self { component, host: address.host(), address, connections, limits })
     }
 
     async fn ask(&self, request: Request<Bytes>) -> Result<Response<Body>, String> {
         let (mut head, body) = request.into_parts();
-        head.uri = self.address.at(head.uri.path());
+        head.headers.insert(HOST, self.host.clone());
         if let Some(trace) = head.extensions.remove::<TraceContext>() {
             header::set_trace(&mut head.headers, &trace);
         }
         let request = Request::from_parts(head, Full::new(body));
-        match timeout(self.limits.answer_head, self.client.request(request)).await {
+        match timeout(self.limits.answer_head, self.connections.ask(request)).await {
             // 101: nobody asked for another protocol.
             Ok(Ok(answer)) if answer.status().is_informational() => Err(format!("the answer is {}", answer.status())),
             Ok(Ok(answer)) => {
                 let idle = self.limits.answer_idle;
                 Ok(answer.map(|body| Body::new(AnswerBody::new(body, idle, ()))))
             }
-            Ok(Err(error)) => Err(cause::chain(&error)),
+            Ok(Err(error)) => Err(error),
             Err(_) => Err(format!("no answer within {:?}", self.limits.answer_head)),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Uri, uri};
+use http::{HeaderValue, Uri, uri};
 use http_body_util::Full;
 use hyper_util::{
     client::legacy::{Builder, Client, connect::HttpConnector},
@@ -40,6 +40,12 @@ impl Address {
         let uri = Uri::builder().scheme(uri::Scheme::HTTP).authority(self.0.clone()).path_and_query(path);
         uri.build().unwrap_or_default()
     }
+
+    /// The header `Host` of requests there: without the port that everybody expects (RFC 9110 §7.2).
+    pub(crate) fn host(&self) -> HeaderValue {
+        let text = if self.0.port_u16() == Some(80) { self.0.host() } else { self.0.as_str() };
+        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
 }
 
 impl std::fmt::Display for Address {
@@ -48,11 +54,16 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// What all clients have in common; `set` adds the rest.
-pub(crate) fn client(connect: Duration, set: impl FnOnce(&mut Builder)) -> HttpClient {
+/// How all clients connect.
+pub(crate) fn connector(connect: Duration) -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.set_connect_timeout(Some(connect));
     connector.set_nodelay(true);
+    connector
+}
+
+/// What the clients have in common that keep their connections by themselves; `set` adds the rest.
+pub(crate) fn client(connect: Duration, set: impl FnOnce(&mut Builder)) -> HttpClient {
     let mut builder = Client::builder(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
@@ -60,7 +71,7 @@ pub(crate) fn client(connect: Duration, set: impl FnOnce(&mut Builder)) -> HttpC
         .http1_max_buf_size(HEADER_BYTES)
         .http2_max_header_list_size(HEADER_BYTES as u32);
     set(&mut builder);
-    builder.build(connector)
+    builder.build(connector(connect))
 }
 
 #[cfg(test)]
@@ -74,7 +85,9 @@ mod tests {
         for good in ["brig:8080", "127.0.0.1:8080", "[::1]:8080", "brig.wire.svc.cluster.local:1"] {
             let address = Address::parse(good).unwrap();
             assert_eq!(address.at("/x").to_string(), format!("http://{good}/x"));
+            assert_eq!(address.host(), good);
         }
+        assert_eq!(Address::parse("brig:80").unwrap().host(), "brig");
         for bad in
             ["", "brig", "brig:", ":8080", "brig:0", "brig:65536", "a b:1", "u@brig:1", "http://brig:1", "::1:8080"]
         {

@@ -1,0 +1,141 @@
+//! One call on one connection of HTTP/1.1, all of it in the task of who calls.
+//!
+//! Nobody else looks after the connection: it moves while its answer is waited for, and while the answer's body is read. So
+//! a call costs no switch of tasks. What the library's halves tell each other on the way would wake the task that is
+//! running already; hence the wakers that do nothing.
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::{
+    body::Incoming,
+    client::conn::{
+        TrySendError,
+        http1::{self, SendRequest},
+    },
+};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::connections::Connections;
+use crate::limits::HEADER_BYTES;
+
+/// A connection, which stands still unless somebody drives it.
+pub(super) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    /// `None` once it is over.
+    http: Option<http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>,
+}
+
+impl Connection {
+    /// One on which nothing was said yet.
+    pub(super) async fn new(stream: TokioIo<TcpStream>) -> hyper::Result<Box<Self>> {
+        let (sender, http) = http1::Builder::new().max_buf_size(HEADER_BYTES).handshake(stream).await?;
+        Ok(Box::new(Self { sender, http: Some(http) }))
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// There is none. A request that was not begun to be written comes back.
+    pub(super) async fn ask(
+        mut self: Box<Self>,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Box<Self>), TrySendError<Request<Full<Bytes>>>> {
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let answered = poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(&mut unheard()) {
+                return Poll::Ready(answer);
+            }
+            drive(&mut self.http, cx);
+            answer.as_mut().poll(cx)
+        });
+        Ok((answered.await?, self))
+    }
+
+    /// Whether the last answer is over and another request may follow.
+    fn is_free(&mut self) -> bool {
+        drive(&mut self.http, &mut unheard());
+        self.http.is_some() && self.sender.is_ready()
+    }
+}
+
+/// Lets a connection do what it can. What went wrong is told by the answer or its body.
+fn drive(http: &mut Option<http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>, cx: &mut Context<'_>) {
+    if http.as_mut().is_some_and(|http| Pin::new(http).poll(cx).is_ready()) {
+        *http = None;
+    }
+}
+
+/// Of one who looks again anyway.
+fn unheard() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+/// The body of an answer. Read to its end, it gives the connection back; dropped before, it ends it.
+pub(super) struct Answered {
+    body: Incoming,
+    connection: Option<Box<Connection>>,
+    home: Arc<Connections>,
+}
+
+impl Answered {
+    /// The body that comes on that connection, which is kept there afterwards.
+    pub(super) fn new(body: Incoming, connection: Box<Connection>, home: Arc<Connections>) -> Self {
+        let mut answered = Self { body, connection: Some(connection), home };
+        if answered.body.is_end_stream() {
+            answered.over();
+        }
+        answered
+    }
+
+    fn over(&mut self) {
+        if let Some(mut connection) = self.connection.take()
+            && connection.is_free()
+        {
+            self.home.keep(connection);
+        }
+    }
+}
+
+impl Body for Answered {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let mut frame = match &mut this.connection {
+            Some(connection) => {
+                drive(&mut connection.http, &mut unheard());
+                Pin::new(&mut this.body).poll_frame(&mut unheard())
+            }
+            None => Poll::Pending,
+        };
+        if frame.is_pending() {
+            if let Some(connection) = &mut this.connection {
+                drive(&mut connection.http, cx);
+            }
+            frame = Pin::new(&mut this.body).poll_frame(cx);
+        }
+        if matches!(frame, Poll::Ready(None)) || (frame.is_ready() && this.body.is_end_stream()) {
+            this.over();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
