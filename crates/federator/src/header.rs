@@ -1,7 +1,7 @@
 //! The headers of federation (`federation.md` §1.2).
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use types::TraceContext;
+use types::{TRACEPARENT, TRACESTATE, TraceContext};
 
 /// The id of a request within a backend.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -29,9 +29,10 @@ pub(crate) fn texts<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Ite
 
 /// Says where in its trace a request stands.
 pub(crate) fn set_trace(headers: &mut HeaderMap, trace: &TraceContext) {
-    for (name, value) in trace.headers() {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(name, value);
-        }
+    if let Ok(parent) = HeaderValue::from_bytes(&trace.traceparent().to_ascii()) {
+        headers.insert(TRACEPARENT, parent);
+    }
+    if let Some(Ok(state)) = trace.tracestate().map(HeaderValue::from_str) {
+        headers.insert(TRACESTATE, state);
     }
 }

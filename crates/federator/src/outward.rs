@@ -64,7 +64,7 @@ impl Outward {
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
         let id = request_id(&head.headers, self.limits.request_id_bytes).unwrap_or_else(|| {
-            let id = self.rng.uuid().to_string();
+            let id = self.rng.shown_uuid().to_string();
             tracing::debug!(request = id, "generated a new request id for a component's call");
             id
         });

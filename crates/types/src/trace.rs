@@ -92,10 +92,14 @@ impl TraceContext {
         TraceParent { trace: self.trace, span: self.span, flags: self.flags }
     }
 
-    /// The headers of what this step sends.
-    pub fn headers(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let state = self.state.as_deref().map(|state| (TRACESTATE, state.to_owned()));
-        [(TRACEPARENT, self.traceparent().to_string())].into_iter().chain(state)
+    /// What is carried along as [`TRACESTATE`].
+    pub fn tracestate(&self) -> Option<&str> {
+        self.state.as_deref()
+    }
+
+    /// Whether who called may have recorded his step, so that this one is worth recording too.
+    pub fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
     }
 }
 
@@ -137,21 +141,41 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
     plain.then(|| u128::from_str_radix(text, 16).ok()).flatten()
 }
 
+impl TraceParent {
+    /// Its text, which is ASCII.
+    pub fn to_ascii(self) -> [u8; LENGTH] {
+        let mut text = [b'-'; LENGTH];
+        write_hex(&mut text[..2], 0);
+        write_hex(&mut text[3..35], self.trace.0);
+        write_hex(&mut text[36..52], self.span.0.into());
+        write_hex(&mut text[53..], self.flags.into());
+        text
+    }
+}
+
+/// Writes the last digits of a number, as many as there is room for.
+fn write_hex(digits: &mut [u8], mut number: u128) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 0xf) as usize];
+        number >>= 4;
+    }
+}
+
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-{:02x}", self.trace, self.span, self.flags)
+        f.write_str(std::str::from_utf8(&self.to_ascii()).unwrap_or_default())
     }
 }
 
 impl TraceId {
     fn new(rng: &dyn Rng) -> Self {
-        Self(((u128::from(rng.u64()) << 64) | u128::from(rng.u64())).max(1))
+        Self(((u128::from(rng.shown_u64()) << 64) | u128::from(rng.shown_u64())).max(1))
     }
 }
 
 impl SpanId {
     fn new(rng: &dyn Rng) -> Self {
-        Self(rng.u64().max(1))
+        Self(rng.shown_u64().max(1))
     }
 }
 
@@ -220,8 +244,8 @@ mod tests {
         TraceContext::received(values, &SeededRng::new(1))
     }
 
-    fn headers(context: &TraceContext) -> Vec<(&'static str, String)> {
-        context.headers().collect()
+    fn headers(context: &TraceContext) -> (String, Option<&str>) {
+        (context.traceparent().to_string(), context.tracestate())
     }
 
     #[test]
@@ -233,19 +257,20 @@ mod tests {
         assert_eq!((second.trace, second.parent), (first.trace, Some(first.span)));
         assert!(second.span != first.span && first.span != given.span);
         let parent = format!("00-{}-{}-01", given.trace, second.span);
-        assert_eq!(headers(&second), [(TRACEPARENT, parent), (TRACESTATE, "vendor=1,other=2".into())]);
+        assert_eq!(headers(&second), (parent, Some("vendor=1,other=2")));
         for garbage in [&[][..], &["garbage"], &[GIVEN, GIVEN]] {
             let root = received(garbage, &["vendor=1"]);
-            assert_eq!((root.parent, headers(&root).len()), (None, 1));
+            assert_eq!((root.parent, root.tracestate()), (None, None));
             assert_ne!(root.trace, given.trace);
         }
         let unrecorded = received(&[&GIVEN.replace("-01", "-00")], &[]);
-        assert!(unrecorded.traceparent().to_string().ends_with("-00"));
+        assert!(unrecorded.traceparent().to_string().ends_with("-00") && !unrecorded.is_sampled());
+        assert!(first.is_sampled() && received(&[], &[]).is_sampled());
     }
 
     #[test]
     fn a_state_is_carried_along_within_bounds() {
-        let carried = |text: &str| headers(&received(&[GIVEN], &[text])).len() == 2;
+        let carried = |text: &str| received(&[GIVEN], &[text]).tracestate().is_some();
         assert_eq!(["a=1", &"x".repeat(512)].map(carried), [true; 2]);
         assert_eq!(["", " ", "a=\n1", "a=\u{fc}", &"x".repeat(513)].map(carried), [false; 5]);
     }
@@ -271,6 +296,8 @@ mod tests {
         fn what_is_written_is_read(trace in 1u128.., span in 1u64.., flags in any::<u8>()) {
             let parent = TraceParent { trace: TraceId(trace), span: SpanId(span), flags };
             prop_assert_eq!(parent.to_string().parse(), Ok(parent));
+            let (trace, span) = (parent.trace, parent.span);
+            prop_assert_eq!(parent.to_string(), format!("00-{trace}-{span}-{flags:02x}"));
         }
     }
 }

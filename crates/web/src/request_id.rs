@@ -35,7 +35,7 @@ impl RequestIds {
 async fn assign(State(ids): State<RequestIds>, mut request: Request, next: Next) -> Response {
     let id = match given(request.headers()) {
         Some(id) => id.clone(),
-        None => HeaderValue::try_from(ids.0.uuid().to_string()).expect("a UUID is a header value"),
+        None => HeaderValue::try_from(ids.0.shown_uuid().to_string()).expect("a UUID is a header value"),
     };
     request.headers_mut().insert(REQUEST_ID, id.clone());
     if request.extensions().get::<TraceContext>().is_none() {

@@ -43,16 +43,14 @@ pub(super) fn request(
     if let Some(version) = &call.version {
         set(header::WIRE_API_VERSION, version.clone());
     }
-    for (name, value) in trace.headers() {
-        set(HeaderName::from_static(name), text(&value));
-    }
+    header::set_trace(request.headers_mut(), trace);
     Ok(request)
 }
 
 /// The id under which the call goes out: the given one, or a new one where that cannot stand in a header.
 pub(super) fn id(given: &str, rng: &dyn Rng) -> String {
     let usable = !given.is_empty() && given.bytes().all(|b| b.is_ascii_graphic());
-    if usable { given.to_owned() } else { rng.uuid().to_string() }
+    if usable { given.to_owned() } else { rng.shown_uuid().to_string() }
 }
 
 /// A header value of text known to be plain.
