@@ -131,20 +131,26 @@ impl<S: Clone + Send + Sync + 'static> RpcRoutes<S> {
     }
 }
 
-/// What log lines and traces say about a call, at every level.
+/// What log lines and traces say about a call. Where the federator is in the same process, its span around this one has said
+/// it to the log already; then this one is there for traces alone.
 fn span(info: &RpcInfo, call: &Call) -> tracing::Span {
     let trace = call.trace.as_ref();
-    tracing::error_span!(
-        "rpc",
-        request = call.request_id,
-        rpc = info.name,
-        origin = %call.origin,
-        otel.kind = "internal",
-        otel.trace = trace.map(|trace| tracing::field::display(trace.trace)),
-        otel.span = trace.map(|trace| tracing::field::display(trace.span)),
-        otel.parent = trace.and_then(|trace| trace.parent).map(tracing::field::display),
-        otel.status = tracing::field::Empty,
-    )
+    macro_rules! span {
+        ($at:ident) => {
+            tracing::$at!(
+                "rpc",
+                request = call.request_id,
+                rpc = info.name,
+                origin = %call.origin,
+                otel.kind = "internal",
+                otel.trace = trace.map(|trace| tracing::field::display(trace.trace)),
+                otel.span = trace.map(|trace| tracing::field::display(trace.span)),
+                otel.parent = trace.and_then(|trace| trace.parent).map(tracing::field::display),
+                otel.status = tracing::field::Empty,
+            )
+        };
+    }
+    if tracing::Span::current().is_none() { span!(error_span) } else { span!(debug_span) }
 }
 
 struct Call {

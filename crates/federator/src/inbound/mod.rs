@@ -53,7 +53,7 @@ pub(crate) struct InboundParts {
 impl InboundService for Inbound {
     async fn admit(&self, peer: &AuthenticatedPeer, head: Parts) -> Result<Box<dyn AdmittedCall>, Response<Body>> {
         let id = request_id(&head.headers, self.0.limits.request_id_bytes).unwrap_or_else(|| {
-            let id = self.0.rng.uuid().to_string();
+            let id = self.0.rng.shown_uuid().to_string();
             tracing::debug!(request = id, "generated a new request id for a remote's call");
             id
         });
@@ -179,10 +179,7 @@ impl InboundParts {
         }
         self.identify(peer, &route.origin, &steps).await?;
         counting.confirm();
-        let span = Span::current();
-        span.record("remote", tracing::field::display(&route.origin));
-        span.record("component", tracing::field::display(route.component));
-        span.record("rpc", tracing::field::display(&route.rpc));
+        tracing::record_all!(Span::current(), remote = %route.origin, component = %route.component, rpc = %route.rpc);
         // Nobody need send a body that nobody will read.
         self.component(&route)?;
         Ok(route)

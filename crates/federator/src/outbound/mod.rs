@@ -129,21 +129,27 @@ fn trace_of(call: &RpcCall, rng: &dyn Rng) -> TraceContext {
     call.context.trace.as_ref().map_or_else(|| TraceContext::root(rng), |trace| trace.child(rng))
 }
 
-/// What log lines and traces say about a call, at every level.
+/// What log lines and traces say about a call. Within a request of a component in this process, whose span names the request,
+/// it is there for traces, and for lines at the level of `debug`.
 fn span(call: &RpcCall, id: &str, trace: &TraceContext) -> Span {
-    tracing::error_span!(
-        "outward",
-        request = id,
-        remote = %call.target,
-        component = %call.component,
-        rpc = %call.rpc,
-        otel.kind = "client",
-        otel.trace = %trace.trace,
-        otel.span = %trace.span,
-        otel.parent = trace.parent.map(tracing::field::display),
-        otel.status = Empty,
-        otel.error = Empty,
-    )
+    macro_rules! span {
+        ($at:ident) => {
+            tracing::$at!(
+                "outward",
+                request = id,
+                remote = %call.target,
+                component = %call.component,
+                rpc = %call.rpc,
+                otel.kind = "client",
+                otel.trace = %trace.trace,
+                otel.span = %trace.span,
+                otel.parent = trace.parent.map(tracing::field::display),
+                otel.status = Empty,
+                otel.error = Empty,
+            )
+        };
+    }
+    if Span::current().is_none() { span!(error_span) } else { span!(debug_span) }
 }
 
 /// One call on its way.
