@@ -16,11 +16,11 @@
 //! with the wrong method, and also one that is refused; outward every call that the policy allows, also one that fails.
 
 use std::{
-    collections::HashSet,
-    sync::{Mutex, PoisonError},
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use types::Domain;
 
 use crate::limits::MetricsLimits;
@@ -54,8 +54,8 @@ impl Metrics {
             limits,
         );
         // A rate needs the zero from which it rises.
-        incoming.counters.with_label_values(&[REJECTED]);
-        outgoing.counters.with_label_values(&[OTHER]);
+        incoming.labelled(REJECTED);
+        outgoing.labelled(OTHER);
         Self { incoming, outgoing }
     }
 
@@ -76,7 +76,7 @@ impl Metrics {
 
     /// Counts a request that is refused by its head alone.
     pub(crate) fn rejected(&self) {
-        self.incoming.count(REJECTED);
+        self.incoming.labelled(REJECTED).inc();
     }
 
     /// Counts a call to that domain.
@@ -108,17 +108,17 @@ impl Counting<'_> {
     /// The domain is what it is taken for.
     pub(crate) fn confirm(mut self) {
         self.counted = true;
-        self.direction.count(self.direction.confirmed(self.domain));
+        self.direction.confirmed(self.domain);
     }
 }
 
 impl Drop for Counting<'_> {
     fn drop(&mut self) {
         if !self.counted {
-            self.direction.count(match self.unless_confirmed {
+            match self.unless_confirmed {
                 Fallback::Known => self.direction.known(self.domain),
-                Fallback::Rejected => REJECTED,
-            });
+                Fallback::Rejected => self.direction.labelled(REJECTED).inc(),
+            }
         }
     }
 }
@@ -127,7 +127,8 @@ impl Drop for Counting<'_> {
 #[derive(Debug)]
 struct ByDomain {
     counters: IntCounterVec,
-    domains: Mutex<HashSet<Domain>>,
+    /// Those of confirmed domains, found by less than all that a label costs.
+    domains: Mutex<HashMap<Domain, IntCounter>>,
     limit: usize,
 }
 
@@ -137,27 +138,32 @@ impl ByDomain {
         Self { counters, domains: Mutex::default(), limit: limits.domains }
     }
 
-    fn count(&self, label: &str) {
-        self.counters.with_label_values(&[label]).inc();
+    fn labelled(&self, label: &str) -> IntCounter {
+        self.counters.with_label_values(&[label])
     }
 
-    /// The label of a domain that is confirmed.
-    fn confirmed<'a>(&self, domain: &'a Domain) -> &'a str {
-        let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
-        if domains.contains(domain) {
-            return domain.as_str();
+    /// Counts a call with a domain that is confirmed.
+    fn confirmed(&self, domain: &Domain) {
+        let mut domains = self.domains();
+        if let Some(counter) = domains.get(domain) {
+            return counter.inc();
         }
         if domains.len() >= self.limit {
-            return OTHER;
+            return self.labelled(OTHER).inc();
         }
-        domains.insert(domain.clone());
-        domain.as_str()
+        domains.entry(domain.clone()).or_insert_with(|| self.labelled(domain.as_str())).inc();
     }
 
-    /// The label of a domain that is not confirmed this time.
-    fn known<'a>(&self, domain: &'a Domain) -> &'a str {
-        let domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
-        if domains.contains(domain) { domain.as_str() } else { OTHER }
+    /// Counts one with a domain that is not confirmed this time.
+    fn known(&self, domain: &Domain) {
+        match self.domains().get(domain) {
+            Some(counter) => counter.inc(),
+            None => self.labelled(OTHER).inc(),
+        }
+    }
+
+    fn domains(&self) -> MutexGuard<'_, HashMap<Domain, IntCounter>> {
+        self.domains.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
