@@ -12,7 +12,9 @@ mod certificate_names;
 mod domain;
 mod federator_yaml;
 mod forwarded_for;
+mod head;
 mod helm_values;
+mod outward_request;
 mod rpc_json;
 mod rpc_request;
 mod runtime;
@@ -24,6 +26,7 @@ pub use domain::domain;
 pub use federator_yaml::federator_yaml;
 pub use forwarded_for::forwarded_for;
 pub use helm_values::helm_values;
+pub use outward_request::outward_request;
 pub use rpc_json::rpc_json;
 pub use rpc_request::rpc_request;
 pub use srv_answer::srv_answer;
@@ -39,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     ("federator_yaml", federator_yaml),
     ("forwarded_for", forwarded_for),
     ("helm_values", helm_values),
+    ("outward_request", outward_request),
     ("rpc_json", rpc_json),
     ("rpc_request", rpc_request),
     ("srv_answer", srv_answer),

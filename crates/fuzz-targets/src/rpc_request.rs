@@ -18,7 +18,7 @@ use federator::{
     trust::Leaf,
 };
 use futures_util::{FutureExt, future, future::BoxFuture};
-use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, request};
+use http::{HeaderValue, Method, Request, Response, request};
 use http_body_util::{BodyExt, Full};
 use services::{Body, FederationComponent, FixedPolicy, NoObserver};
 use tls::{
@@ -30,7 +30,7 @@ use types::{
     SearchPolicy, SeededRng, Timestamp,
 };
 
-use crate::runtime::block_on;
+use crate::{head::head, runtime::block_on};
 
 /// The head of a request as lines: method, path and query, headers. It comes from a peer with the certificate of
 /// `b.example`, which is allowed, and from one with another: that one reaches no component, and what the first one's
@@ -46,23 +46,6 @@ pub fn rpc_request(data: &[u8]) {
 const ORIGIN: &str = "b.example";
 const INFRA: &str = "federator.b.example";
 const HEADERS: [&str; 5] = ["content-type", "request-id", "wire-origin-domain", "wire-origin-ip", "x-wire-api-version"];
-
-/// The head that the lines make, if the library that reads requests would let it pass at all.
-fn head(data: &[u8]) -> Option<request::Parts> {
-    let mut lines = data.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let method = Method::from_bytes(lines.next()?).ok()?;
-    let uri = Uri::try_from(lines.next()?).ok()?;
-    let mut request = Request::new(());
-    *request.method_mut() = method;
-    *request.uri_mut() = uri;
-    for line in lines.filter(|line| !line.is_empty()) {
-        let colon = line.iter().position(|byte| *byte == b':')?;
-        let name = HeaderName::from_bytes(&line[..colon]).ok()?;
-        let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
-        request.headers_mut().try_append(name, value).ok()?;
-    }
-    Some(request.into_parts().0)
-}
 
 struct Backend {
     inbound: Arc<dyn InboundService>,
