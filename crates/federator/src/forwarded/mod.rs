@@ -126,7 +126,7 @@ impl Behind {
         if now < leaf.not_before {
             return Err(PeerRefusal::NotYetValid { not_before: leaf.not_before }.into());
         }
-        if now > leaf.not_after {
+        if leaf.has_expired(now) {
             return Err(PeerRefusal::Expired { not_after: leaf.not_after }.into());
         }
         Ok(AuthenticatedPeer::forwarded(address, forwarded_for(&head.headers, *hops), leaf))

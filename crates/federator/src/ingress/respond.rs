@@ -91,7 +91,7 @@ impl Caller {
     /// The peer's certificate, while it is good.
     fn believed(&self) -> Result<Arc<Leaf>, Refusal> {
         match &self.peer.verdict {
-            Verdict::Authenticated(leaf) if self.shared.clock.now() <= leaf.not_after => Ok(Arc::clone(leaf)),
+            Verdict::Authenticated(leaf) if !leaf.has_expired(self.shared.clock.now()) => Ok(Arc::clone(leaf)),
             Verdict::Authenticated(leaf) => Err(Refusal::Expired { not_after: leaf.not_after }),
             Verdict::Refused(refusal) => Err(refusal.clone()),
         }

@@ -35,6 +35,12 @@ impl Leaf {
         tls::names::presents(&self.dns_names, self.common_name.as_deref(), target)
     }
 
+    /// Whether its time is over. The last second of a certificate counts to its end, as it does in the judgement on the
+    /// chain.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        now.seconds() > self.not_after.seconds()
+    }
+
     /// The names that count, for messages: the dNSNames, or else the common name.
     pub fn names(&self) -> Vec<String> {
         if self.dns_names.is_empty() { self.common_name.iter().cloned().collect() } else { self.dns_names.clone() }

@@ -142,6 +142,19 @@ async fn a_call_becomes_one_call_to_the_remote_and_its_answer_comes_back() {
     }
 }
 
+/// The call is a step of the component's trace, and the remote's work a step of the call's.
+#[tokio::test]
+async fn the_trace_goes_on_at_the_remote() {
+    let bench = Bench::start().await;
+    let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let said = format!("00-{trace}-{span}-01");
+    assert_eq!(ask_both(bench.address, PATH, &[("traceparent", &said)], "1").await.status, 200);
+    for asked in bench.asked() {
+        let goes_on = &asked.headers["traceparent"];
+        assert!(goes_on.starts_with(&format!("00-{trace}-")) && !goes_on.contains(span), "{goes_on}");
+    }
+}
+
 /// What a component says beside the call stays here: hop-by-hop headers (RFC 9110 §7.6.1), who it is, whom it serves.
 #[tokio::test]
 async fn other_headers_of_a_component_do_not_leave_the_house() {
