@@ -349,6 +349,81 @@ async fn an_answer_that_nobody_asked_for_is_no_answer_to_the_next_call() {
     }
 }
 
+/// What happens to a connection while it is kept is seen before a call is written to it: no answer is taken from it, and the
+/// call goes out on another one.
+#[tokio::test]
+async fn a_call_does_not_go_out_on_a_connection_that_went_bad_while_it_was_kept() {
+    for bad in ["", "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison", "x", "HTTP/1.1 408 Request Timeout\r\n\r\n"] {
+        let (go, gone) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (wait, tell) = (Arc::clone(&go), Arc::clone(&gone));
+        let brig = Scripted::start(move |mut visit| {
+            let (wait, tell) = (Arc::clone(&wait), Arc::clone(&tell));
+            async move {
+                let first = visit.request().await.is_some_and(|request| request.contains("/first"));
+                visit.raw.say(OK).await;
+                if first {
+                    wait.notified().await;
+                    visit.raw.say(bad).await;
+                    if bad.is_empty() {
+                        drop(visit);
+                    } else {
+                        tell.notify_one();
+                        visit.request().await;
+                        return;
+                    }
+                    tell.notify_one();
+                }
+            }
+        })
+        .await;
+        let component = component(brig.address, |_| {});
+        assert_eq!(call(&component, "first").await.unwrap().text(), "ok", "{bad:?}");
+        go.notify_one();
+        soon(gone.notified()).await;
+        // The operating system has it; let the runtime see it.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(call(&component, "second").await.unwrap().text(), "ok", "{bad:?}");
+        assert_eq!((brig.requests().len(), brig.connections()), (2, 2), "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn large_calls_and_large_answers_pass_whole() {
+    const LENGTH: usize = 8 << 20;
+    let brig = Scripted::start(|mut visit| async move {
+        let request = visit.request().await.unwrap();
+        let zeros = request.bytes().filter(|byte| *byte == b'0').count();
+        visit.raw.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {zeros}\r\n\r\n{}", "1".repeat(zeros))).await;
+        visit.raw.rest().await;
+    })
+    .await;
+    let component = component(brig.address, |_| {});
+    let request = Request::post("/federation/x").body(Bytes::from(vec![b'0'; LENGTH])).unwrap();
+    let answer = whole(soon(component.handle(request)).await).await.unwrap();
+    // The head has some of its own.
+    assert!(answer.body.len() >= LENGTH && answer.body.iter().all(|byte| *byte == b'1'), "{}", answer.body.len());
+}
+
+/// An answer may come before the call is read whole: then the rest is not waited for, and the connection not kept.
+#[tokio::test]
+async fn an_early_answer_is_an_answer() {
+    let brig = Scripted::start(|mut visit| async move {
+        visit.raw.head().await;
+        visit.raw.say("HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno").await;
+        visit.raw.rest().await;
+    })
+    .await;
+    let component = component(brig.address, |_| {});
+    for _ in 0..3 {
+        let request = Request::post("/federation/x").body(Bytes::from(vec![b'0'; 32 << 20])).unwrap();
+        let answer = whole(soon(component.handle(request)).await).await.unwrap();
+        assert_eq!((answer.status, answer.text().as_str()), (413, "no"));
+    }
+    assert_eq!(brig.connections(), 3);
+}
+
 #[tokio::test]
 async fn connections_that_nobody_uses_are_closed() {
     let brig = Scripted::always(OK).await;
