@@ -23,7 +23,8 @@ mod settings;
 pub mod telemetry;
 
 pub use check::{check, check_federator};
-pub use federator_node::FederatorNode;
+pub use federator_node::{FederatorNode, sources as federator_tls_sources};
+pub use federator_policy::listed as listed_policy;
 pub use keys::KeysError;
 pub use node::{Node, StartError, Surroundings, internal_target};
 pub use notify::Notify;

@@ -30,13 +30,15 @@ pub enum Group {
     Dns,
     /// The own certificates and listener.
     OwnTls,
+    /// A backend that is several processes.
+    Processes,
     /// Another backend; repeated for each.
     Partner,
 }
 
 impl Group {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Configuration, Self::Dns, Self::OwnTls, Self::Partner];
+    pub const ALL: [Self; 5] = [Self::Configuration, Self::Dns, Self::OwnTls, Self::Processes, Self::Partner];
 
     /// The heading.
     pub fn title(self) -> &'static str {
@@ -44,13 +46,14 @@ impl Group {
             Self::Configuration => "Identity and configuration",
             Self::Dns => "Own DNS records",
             Self::OwnTls => "Own TLS",
+            Self::Processes => "Federator and components",
             Self::Partner => "Each partner",
         }
     }
 }
 
 /// Every check, by number.
-pub const CHECKS: [Check; 25] = [
+pub const CHECKS: [Check; 27] = [
     Check {
         id: 1,
         group: Group::Configuration,
@@ -65,8 +68,8 @@ pub const CHECKS: [Check; 25] = [
         id: 2,
         group: Group::Configuration,
         title: "one spelling of the domain",
-        looks: "wire-server's charts name the domain three times (brig, galley, cargohold). Ferrule has one option, so \
-                that nothing can disagree.",
+        looks: "wire-server's charts name the domain three times (brig, galley, cargohold), Ferrule once. With `--helm` its \
+                values agree with each other and with `domain`: fails otherwise; warns if one is not set.",
         remedy: "Set the three values to the same domain.",
         option: "domain",
         helm: "brig.config.optSettings.setFederationDomain, galley.config.settings.federationDomain, \
@@ -323,6 +326,28 @@ pub const CHECKS: [Check; 25] = [
         option: "",
         helm: "",
         depends_on: &[29],
+    },
+    Check {
+        id: 52,
+        group: Group::Processes,
+        title: "federator answers",
+        looks: "Where the federator is a process of its own, it answers `GET /i/status` at the port for components, and at \
+                the one behind an ingress in front. Fails otherwise.",
+        remedy: "Start the federator, and set `components.federator` to its `outward.listen`.",
+        option: "components.federator, outward.listen, inward.behind_proxy.listen",
+        helm: "",
+        depends_on: &[],
+    },
+    Check {
+        id: 53,
+        group: Group::Processes,
+        title: "components answer",
+        looks: "Where the federator is a process of its own, each component that it brings calls to answers \
+                `GET /i/status`. Fails otherwise.",
+        remedy: "Start the component, or correct its address.",
+        option: "components.listen, components.brig, components.galley, components.cargohold",
+        helm: "",
+        depends_on: &[],
     },
 ];
 

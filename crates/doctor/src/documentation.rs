@@ -47,6 +47,9 @@ the place of dig, openssl and a search by hand after a change of DNS, certificat
 ferrule doctor --config ferrule.toml                  # this backend and every backend that it allows
 ferrule doctor --config ferrule.toml partner.example  # this backend and that one
 ferrule doctor --config ferrule.toml --json           # the same as one JSON document
+ferrule doctor --config ferrule.toml --helm values.yaml secrets.yaml   # beside a wire-server with these Helm values
+ferrule doctor --config federator.toml                # a federator that is a process of its own
+ferrule doctor --config federator.yaml                # the same with wire-server's file
 ferrule doctor --ready-file ready.json --backend a.example   # a backend of `ferrule dev --ready-file ready.json`
 ```
 
@@ -54,8 +57,31 @@ The exit status is 0 if all is well, 1 if there are warnings, 2 if something fai
 are asked for their versions and for a random handle that nobody has. A backend that does not run is looked at as far as its
 files and DNS go, and the checks that it would have to answer say so.
 
+**Several processes.** A backend with `[components]` has neither certificates nor an ingress of its own: those checks say so,
+and partners are called by its federator, whose errors tell the rest. The federator itself is examined with its own
+configuration; whose domain it is it learns from brig, or from the environment (`FERRULE_DOMAIN=example.com`). Behind an
+ingress of somebody else, what callers are shown is looked at where the SRV record leads to. Run the doctor where the
+addresses of the configuration can be reached, such as in the pod; a backend answers at `components.listen` only to
+addresses in `components.federators`.
+
+**Beside a wire-server.** `--helm` takes the values that helm is given, in the same order. Whether they name one domain, and
+the one that is configured, is check 2; whether its ingress believes the partners that its federator believes, check 25.
+
 `--from-outside URL` names the public address of the backend as clients have it, such as
 `https://nginz-https.wire.example.com`: whether the internal API can be reached is then tried there as well.
+
+By hand, the documentation of wire-server tests a configuration with dig, with openssl, and by a search in the app. The same
+is said here by these checks:
+
+| by hand | checks |
+|---|---|
+| the SRV record of the backend domain is there, with priority, weight, port 443 and the infrastructure domain | 8, 9, 10 |
+| that has an address, where the ingress runs | 9, 10 |
+| the certificate has the infrastructure domain among its names, and has not expired | 14, 15 |
+| it was signed by who it should, with key and usages that others take | 13, 16, 17, 18 |
+| both backends have each other on the allow list | 26, 27 |
+| both trust each other's CA certificate | 22, 23, 24, 25 |
+| a user of one finds `@user@domain` of the other | 28, 29, 30 |
 
 Numbers stay what they are. A check that needs another one says `depends on N` where that one was not good.
 

@@ -1,28 +1,29 @@
 //! The whole examination: what is gathered, in which order, and what comes of it.
 
+use std::sync::Arc;
+
 use backend::{
     Surroundings,
-    config::{Config, ConfigError, Federation},
+    config::{ConfigError, Either},
 };
-use federator::{
-    discovery::{DnsServer, NameServerResolver},
-    limits::Limits,
-};
+use federator::discovery::{DnsServer, NameServerResolver};
 use futures_util::{StreamExt, stream};
 use http::Uri;
 use tls::Roots;
 use tokio::time::timeout;
 use types::Domain;
+use wire_server_config::{import, values::Values};
 
 use crate::{
     catalogue::{CHECKS, Check, Group},
-    checks::{configuration, dns, own_tls, partner},
+    checks::{configuration, dns, own_tls, partner, processes},
     facts::{
         listener::{self, Listener},
         local::{Local, Node},
         material::Material,
         partner::{Means, Partner},
         service::{Asked, Service},
+        site::Site,
     },
     limits,
     outcome::{Finding, Outcome, Verdict},
@@ -31,8 +32,11 @@ use crate::{
 
 /// What is to be examined.
 pub struct Subject {
-    /// The configuration of the backend, or why it cannot be had, which is a finding as well.
-    pub config: Result<Config, ConfigError>,
+    /// The configuration of the backend, or of its federator where that is a process of its own; or why it cannot be had,
+    /// which is a finding as well.
+    pub config: Result<Either, ConfigError>,
+    /// The Helm values of a wire-server that it belongs to, if there is one; or why they cannot be read.
+    pub helm: Option<Result<Values, String>>,
     /// The partners; where there is none, every backend that is allowed.
     pub partners: Vec<Domain>,
     /// The public address of the backend as clients have it.
@@ -56,60 +60,71 @@ impl Progress for () {
 pub async fn examine(subject: Subject, progress: &dyn Progress) -> Report {
     match &subject.config {
         Err(error) => Report::new(None, Vec::new(), without_configuration(error)),
-        Ok(config) => Box::pin(examine_backend(config, &subject, progress)).await,
+        Ok(config) => Box::pin(examine_site(&Arc::new(Site::of(config)), &subject, progress)).await,
     }
 }
 
 /// Where the configuration cannot be read, nothing else can be told.
 fn without_configuration(error: &ConfigError) -> Vec<Finding> {
-    let about_federation = configuration::is_about_federation(error);
-    let cause = if about_federation { 3 } else { 1 };
-    let of = |check: &'static Check| match check.id {
-        3 if about_federation => Finding::of(check, None, configuration::contradictory(error)),
-        1 if !about_federation => Finding::of(check, None, configuration::unreadable(error)),
-        _ => Finding::depending(check, None, cause),
-    };
-    CHECKS.iter().filter(|check| check.group != Group::Partner).map(of).collect()
+    if configuration::is_about_federation(error) {
+        return only(3, configuration::contradictory(error));
+    }
+    only(1, configuration::unreadable(error))
 }
 
-async fn examine_backend(config: &Config, subject: &Subject, progress: &dyn Progress) -> Report {
+/// One finding about this backend, on which all others depend.
+fn only(id: u8, outcome: Outcome) -> Vec<Finding> {
+    let mut outcome = Some(outcome);
+    let own = CHECKS.iter().filter(|check| check.group != Group::Partner);
+    own.map(|check| match outcome.take_if(|_| check.id == id) {
+        Some(outcome) => Finding::of(check, None, outcome),
+        None => Finding::depending(check, None, id),
+    })
+    .collect()
+}
+
+async fn examine_site(site: &Arc<Site>, subject: &Subject, progress: &dyn Progress) -> Report {
     progress.begins("reading files and asking the backend");
-    let local = Local::gather(config).await;
+    let local = Local::gather(site).await;
+    let said = match &local.node {
+        Node::Running { domain, .. } => domain.as_ref(),
+        Node::Away(_) => None,
+    };
+    let Some(domain) = site.domain.as_ref().or(said) else {
+        return Report::new(None, Vec::new(), only(1, configuration::unknown_domain(&local.node)));
+    };
     let mut findings = Findings::default();
-    findings.add(1, || configuration::domain(&config.domain, &local));
-    findings.add(2, || configuration::spelling(&config.domain));
+    findings.add(1, || configuration::domain(domain, &local));
+    findings.add(2, || configuration::spelling(domain, subject.helm.as_ref()));
     findings.add(3, || configuration::material(local.material.as_ref()));
-    let limits = config.federation.as_ref().map_or_else(Limits::default, |f| backend::federation_limits(&f.limits));
-    let resolver = resolver(config, &limits);
-    let mut tried = vec![local.edge.clone()];
+    let resolver = resolver(site);
+    let mut tried: Vec<_> = local.edge.iter().cloned().collect();
     if let Some(url) = &subject.from_outside {
         progress.begins("asking from outside");
-        tried.push(listener::from_outside(url, &resolver, &limits).await);
+        tried.push(listener::from_outside(url, &resolver, &site.limits).await);
     }
-    let (Some(federation), Some(material)) = (config.federating(), &local.material) else {
-        findings.add(5, || configuration::internal_api(config, &tried));
+    let Some(material) = &local.material else {
+        findings.add(5, || configuration::internal_api(site.internal().as_ref(), &tried));
         let rest = CHECKS.iter().filter(|check| check.id > 5 && check.group != Group::Partner);
         let off = |check| Finding::of(check, None, Outcome::skip("federation is switched off"));
         findings.0.extend(rest.map(off));
-        return Report::new(Some(config.domain.clone()), Vec::new(), findings.0);
+        return Report::new(Some(domain.clone()), Vec::new(), findings.0);
     };
-    let examination = Examination { config, federation, material, local: &local, limits: &limits, resolver: &resolver };
+    let examination = Examination { site, domain, material, local: &local, resolver: &resolver };
     Box::pin(examination.run(subject, tried, findings, progress)).await
 }
 
-fn resolver(config: &Config, limits: &Limits) -> Asked {
-    let server = config.federation.as_ref().and_then(|federation| federation.dns);
-    let server = server.map_or(DnsServer::System, DnsServer::At);
-    NameServerResolver::new(server, limits.dns.try_timeout).map_err(|error| error.to_string())
+fn resolver(site: &Site) -> Asked {
+    let server = site.dns.map_or(DnsServer::System, DnsServer::At);
+    NameServerResolver::new(server, site.limits.dns.try_timeout).map_err(|error| error.to_string())
 }
 
 /// A backend that federates.
 struct Examination<'a> {
-    config: &'a Config,
-    federation: &'a Federation,
+    site: &'a Site,
+    domain: &'a Domain,
     material: &'a Material,
     local: &'a Local,
-    limits: &'a Limits,
     resolver: &'a Asked,
 }
 
@@ -121,18 +136,20 @@ impl Examination<'_> {
         mut findings: Findings,
         progress: &dyn Progress,
     ) -> Report {
-        let Self { config, federation, material, .. } = *self;
-        let (domain, infra) = (&config.domain, &federation.infra);
+        let Self { site, domain, material, local, .. } = *self;
         let now = subject.surroundings.clock.now();
-        let identity = material.client().identity.as_ref().ok();
+        let identity = material.identity();
         progress.begins(&format!("looking up {domain}"));
-        let service = Service::look_up(domain, self.resolver, self.limits).await;
+        let service = Service::look_up(domain, self.resolver, &site.limits).await;
+        // Where only the ingress in front has the name in its configuration, the record says it.
+        let recorded = service.targets.first().map(|one| one.target.host.as_str());
+        let infra = site.infra.as_ref().map(Domain::as_str).or(recorded).unwrap_or_default();
         progress.begins("knocking at the own door");
-        let listener = Box::pin(Listener::look_at(config, infra, &service, identity, self.limits)).await;
+        let listener = Box::pin(Listener::look_at(site, domain, infra, &service, identity)).await;
         tried.push(listener.internal.clone());
 
-        findings.add(5, || configuration::internal_api(config, &tried));
-        findings.add(8, || dns::present(domain, infra, &service));
+        findings.add(5, || configuration::internal_api(site.internal().as_ref(), &tried));
+        findings.add(8, || dns::present(domain, site.infra.as_ref(), &service));
         findings.add(9, || dns::well_formed(&service));
         findings.add(10, || dns::leads_here(infra, &service, material, &listener));
         let known = self.known_roots();
@@ -140,12 +157,15 @@ impl Examination<'_> {
         findings.add(14, || own_tls::subject_names(infra, material, &listener));
         findings.add(15, || own_tls::dates(material, &listener, now));
         findings.add(16, || own_tls::keys(material));
-        findings.add(17, || own_tls::usages(material));
-        findings.add(18, || own_tls::algorithms(material));
+        findings.add(17, || own_tls::usages(material, &listener));
+        findings.add(18, || own_tls::algorithms(material, &listener));
         findings.add(19, || own_tls::protocols(&listener));
         findings.add(20, || own_tls::demands_certificate(&listener));
+        findings.add(52, || processes::federator(&local.processes.federator));
+        findings.add(53, || processes::components(&local.processes.components));
 
-        let policy = self.local.policy(config);
+        let known = local.policy();
+        let policy = &known.policy;
         let partners = match subject.partners.as_slice() {
             [] => policy
                 .remotes
@@ -158,20 +178,24 @@ impl Examination<'_> {
         let means = Means {
             own_domain: domain,
             resolver: self.resolver,
-            limits: self.limits,
-            roots: material.roots.as_ref().ok(),
+            limits: &site.limits,
+            roots: material.roots(),
             identity,
+            outside: site.outside(),
             rng: subject.surroundings.rng.as_ref(),
             now,
         };
+        let callers = subject.helm.as_ref().and_then(|values| callers(values.as_ref().ok()?));
         let ours = partner::Ours {
             domain,
             roots: means.roots,
             identity,
-            verify_depth: usize::from(federation.verify_depth),
+            verify_depth: site.verify_depth,
             service: &service,
-            policy: &policy,
-            in_force: matches!(&self.local.node, Node::Running { policy: Ok(_), .. }),
+            policy,
+            whose: local.without_policy().map_or(Ok(known.whose), Err),
+            outside: means.outside.is_some(),
+            callers: callers.as_ref(),
             now,
         };
         let looks = stream::iter(&partners).map(|partner| look_at(partner, means, progress));
@@ -185,11 +209,16 @@ impl Examination<'_> {
 
     /// Whom our own chain may lead to: whoever we trust, and whoever the system does.
     fn known_roots(&self) -> Roots {
-        let mut roots = self.material.roots.clone().unwrap_or_default();
+        let mut roots = self.material.roots().cloned().unwrap_or_default();
         // A system without a store adds nothing.
         let _ = roots.add_system();
         roots
     }
+}
+
+/// Whom wire-server's ingress believes, by its Helm values.
+fn callers(values: &Values) -> Option<Roots> {
+    Roots::from_pem("secrets.tlsClientCA", import::callers_ca(values)?.as_bytes()).ok()
 }
 
 async fn look_at(domain: &Domain, means: Means<'_>, progress: &dyn Progress) -> Partner {
@@ -212,7 +241,7 @@ impl Findings {
     fn of_partner(&mut self, seen: &Partner, ours: partner::Ours<'_>) {
         let who = Some(&seen.domain);
         self.about(21, who, || partner::reached(seen));
-        self.about(22, who, || partner::trusted(seen));
+        self.about(22, who, || partner::trusted(seen, ours.outside));
         self.about(23, who, || partner::accepted(seen, ours));
         self.about(24, who, || partner::depth(seen, ours));
         self.about(25, who, || partner::both_directions(seen, ours));
@@ -240,7 +269,9 @@ impl Findings {
                 .iter()
                 .rev()
                 .find(|one| one.id == *on && (one.partner.is_none() || one.partner.as_ref() == partner))?;
-            matches!(below.verdict, Verdict::Fail | Verdict::Skip).then(|| below.depends_on.unwrap_or(*on))
+            // What cannot be told of this backend need not be wrong; what was not asked of a partner is not known.
+            let unknown = below.verdict == Verdict::Skip && (below.partner.is_some() || below.depends_on.is_some());
+            (unknown || below.verdict == Verdict::Fail).then(|| below.depends_on.unwrap_or(*on))
         })
     }
 }

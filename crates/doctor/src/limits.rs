@@ -9,6 +9,9 @@ pub const PARTNERS_AT_ONCE: usize = 8;
 /// the one that calls of the running backend have; this is above their sum for a partner that is merely slow.
 pub const WHOLE: Duration = Duration::from_secs(90);
 
+/// How long a listener of this machine, or of the own cluster, may take.
+pub const OWN_LISTENERS: Duration = Duration::from_secs(10);
+
 /// How long a server's first words are waited for, before something is said to it: a refusal comes in their place.
 pub const FIRST_WORDS: Duration = Duration::from_secs(1);
 

@@ -1,17 +1,15 @@
 //! Checks 1 to 5: identity and configuration.
 
-use backend::{
-    client::Target,
-    config::{Config, ConfigError},
-};
+use backend::{client::Target, config::ConfigError};
 use tls::{Problem, TlsError};
 use types::Domain;
+use wire_server_config::{import, values::Values};
 
 use super::count;
 use crate::{
     facts::{
         listener::Tried,
-        local::{Local, Node},
+        local::{self, Local, Node},
         material::Material,
     },
     outcome::Outcome,
@@ -19,12 +17,13 @@ use crate::{
 
 /// A configuration that cannot be read belongs to this check, unless it is the section on federation that is wrong.
 pub(crate) fn is_about_federation(error: &ConfigError) -> bool {
-    matches!(error, ConfigError::Contradiction { option, .. } if option.starts_with("federation"))
+    const SECTIONS: [&str; 3] = ["federation", "tls", "inward.ingress"];
+    matches!(error, ConfigError::Contradiction { option, .. } if SECTIONS.iter().any(|one| option.starts_with(one)))
 }
 
 /// Check 1 where the configuration is not to be had.
 pub(crate) fn unreadable(error: &ConfigError) -> Outcome {
-    Outcome::fail(told(error)).remedy(
+    Outcome::fail(local::told(error)).remedy(
         "Correct the configuration; `ferrule config check` says the same, `ferrule init` writes one to begin with.",
     )
 }
@@ -32,13 +31,6 @@ pub(crate) fn unreadable(error: &ConfigError) -> Outcome {
 /// Check 3 where the section on federation contradicts itself.
 pub(crate) fn contradictory(error: &ConfigError) -> Outcome {
     Outcome::fail(format!("Federation is enabled, but it cannot work: {error}"))
-}
-
-fn told(error: &ConfigError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
 }
 
 /// Check 1: the domain is the one that the data was created for.
@@ -50,7 +42,8 @@ pub(crate) fn domain(domain: &Domain, local: &Local) -> Outcome {
         (_, Ok(Some(stored))) if stored != domain.as_str() => other(stored),
         (Node::Running { domain: Some(running), .. }, _) if running != domain => {
             Outcome::fail(format!("Backend domain is {domain} but the backend that runs is {running}.")).remedy(
-                "Point `--config` to the configuration of the backend that runs, or restart the backend with this one.",
+                "Point `--config` to the configuration of the backend that runs, or restart the backend with this one; \
+                 `domain` of a federator is that of its brig.",
             )
         }
         (Node::Running { .. }, _) => Outcome::pass(format!("{domain}, as the running backend says")),
@@ -65,9 +58,49 @@ pub(crate) fn domain(domain: &Domain, local: &Local) -> Outcome {
     }
 }
 
-/// Check 2: one option, which cannot contradict itself.
-pub(crate) fn spelling(domain: &Domain) -> Outcome {
-    Outcome::pass(format!("`domain = \"{domain}\"` is the only place where it is set"))
+/// Check 1 where the file leaves the domain to brig, and brig does not say it.
+pub(crate) fn unknown_domain(node: &Node) -> Outcome {
+    let why = match node {
+        Node::Away(why) => why.as_str(),
+        Node::Running { .. } => "it does not say it",
+    };
+    Outcome::fail(format!("The backend domain is not configured, and brig is not to be asked: {why}"))
+        .remedy("Set `domain` (FERRULE_DOMAIN for wire-server's federator.yaml), or start brig.")
+}
+
+/// Check 2: one option, which cannot contradict itself; and wire-server's values, where they are given.
+pub(crate) fn spelling(domain: &Domain, helm: Option<&Result<Values, String>>) -> Outcome {
+    let values = match helm {
+        None => return Outcome::pass(format!("`domain = \"{domain}\"` is the only place where it is set")),
+        Some(Err(error)) => {
+            return Outcome::fail(format!("the Helm values cannot be read: {error}"))
+                .remedy("Name the files of values that helm is given, in the same order.");
+        }
+        Some(Ok(values)) => import::spelling(values),
+    };
+    let short = |path: &str| path.split('.').next().unwrap_or(path).to_owned();
+    let said: Vec<String> = values.set.iter().map(|(path, domain)| format!("{} {domain}", short(path))).collect();
+    if !values.wrong.is_empty() {
+        let wrong: Vec<String> = values.wrong.iter().map(ToString::to_string).collect();
+        return Outcome::fail(format!("federationDomain is no domain: {}", wrong.join("; ")));
+    }
+    let Some((_, first)) = values.set.first() else {
+        return Outcome::fail("federationDomain is not set in the Helm values")
+            .remedy(format!("Set {} to {domain}.", values.missing.join(", ")));
+    };
+    if values.set.iter().any(|(_, other)| other != first) {
+        return Outcome::fail(format!("federationDomain differs: {}.", said.join(", ")))
+            .remedy(format!("Set the three values to the same domain, {domain} if users are of that."));
+    }
+    if first != domain {
+        return Outcome::fail(format!("federationDomain is {first} in the Helm values, and {domain} here."))
+            .remedy("Set `domain`, or the three values, to the domain that users have already: it must never change.");
+    }
+    if !values.missing.is_empty() {
+        return Outcome::warn(format!("federationDomain is {domain}, but not set everywhere"))
+            .remedy(format!("Set {} to {domain} as well.", values.missing.join(", ")));
+    }
+    Outcome::pass(format!("`domain` and the Helm values agree: {}", said.join(", ")))
 }
 
 /// Check 3: everything that federation needs is there.
@@ -83,10 +116,13 @@ pub(crate) fn material(material: Option<&Material>) -> Outcome {
         }
     }
     match &material.roots {
-        Err(error) => outcomes.push(missing(error).remedy(
+        None => {
+            outcomes.push(Outcome::skip("certificates and CAs are the outside federator's: examine that one for them"))
+        }
+        Some(Err(error)) => outcomes.push(missing(error).remedy(
             "Put the CA certificates of your partners, as PEM, where `federation.ca` (remoteCAContents) points to.",
         )),
-        Ok(roots) => outcomes.push(Outcome::pass(format!(
+        Some(Ok(roots)) => outcomes.push(Outcome::pass(format!(
             "{} and {} trusted",
             files(material),
             count(roots.len(), "CA certificate")
@@ -118,14 +154,13 @@ fn is_missing(error: &TlsError) -> bool {
 }
 
 /// Check 5: nobody outside reaches the internal API.
-pub(crate) fn internal_api(config: &Config, tried: &[Tried]) -> Outcome {
+pub(crate) fn internal_api(bound: Option<&Target>, tried: &[Tried]) -> Outcome {
     let mut outcomes = Vec::new();
-    let bound = backend::internal_target(config);
-    match &bound {
-        Target::Tcp(address) if !address.ip().is_loopback() => outcomes.push(Outcome::fail(format!(
+    match bound {
+        Some(Target::Tcp(address)) if !address.ip().is_loopback() => outcomes.push(Outcome::fail(format!(
             "internal.listen is {address}, which other machines can reach: whoever reaches it can act as any user"
         ))),
-        Target::Tcp(_) | Target::Unix(_) => {}
+        Some(Target::Tcp(_) | Target::Unix(_)) | None => {}
     }
     let mut refused = Vec::new();
     for Tried { place, reply } in tried {
@@ -138,6 +173,65 @@ pub(crate) fn internal_api(config: &Config, tried: &[Tried]) -> Outcome {
             None => refused.push(format!("{place} does not answer")),
         }
     }
-    outcomes.push(Outcome::pass(format!("internal.listen is {bound}; {}", refused.join(", "))));
+    let bound = bound.map_or_else(|| "no internal API here".to_owned(), |bound| format!("internal.listen is {bound}"));
+    outcomes.push(Outcome::pass(format!("{bound}; {}", refused.join(", "))));
     Outcome::worst(outcomes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Verdict;
+
+    const VALUES: &str = "
+brig: {config: {optSettings: {setFederationDomain: a.example}}}
+galley: {config: {settings: {federationDomain: a.example}}}
+cargohold: {config: {settings: {federationDomain: a.example}}}
+";
+
+    #[test]
+    fn spellings_of_every_kind() {
+        let domain: Domain = "a.example".parse().unwrap();
+        for (from, to, verdict, told) in [
+            ("", "", Verdict::Pass, "agree: brig a.example, galley a.example, cargohold a.example"),
+            ("a.example", "b.example", Verdict::Fail, "brig b.example, galley a.example"),
+            ("setFederationDomain: a.example", "", Verdict::Warn, "not set everywhere"),
+            ("federationDomain: a.example", "federationDomain: '-'", Verdict::Fail, "is no domain"),
+        ] {
+            let values = Values::read(&VALUES.replacen(from, to, usize::from(!from.is_empty()))).unwrap();
+            let outcome = spelling(&domain, Some(&Ok(values)));
+            assert_eq!(outcome.verdict, verdict, "{outcome:?}");
+            assert!(outcome.evidence.contains(told), "{outcome:?}");
+        }
+        let all = Values::read(&VALUES.replace("a.example", "b.example")).unwrap();
+        assert_eq!(spelling(&domain, Some(&Ok(all))).verdict, Verdict::Fail);
+        assert_eq!(spelling(&domain, Some(&Ok(Values::default()))).verdict, Verdict::Fail);
+        assert_eq!(spelling(&domain, Some(&Err("gone".into()))).verdict, Verdict::Fail);
+        assert_eq!(spelling(&domain, None).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn internal_listeners_of_every_kind() {
+        let tried = |status: Option<u16>| Tried {
+            place: "the public address".into(),
+            reply: match status {
+                Some(status) => Ok(crate::facts::probe::answer(status, Default::default(), Default::default())),
+                None => Err("refused".into()),
+            },
+        };
+        let tcp = |address: &str| Some(Target::Tcp(address.parse().unwrap()));
+        for (bound, status, verdict) in [
+            (Some(Target::Unix("internal.sock".into())), None, Verdict::Pass),
+            (tcp("127.0.0.1:8081"), Some(404), Verdict::Pass),
+            (tcp("[::1]:8081"), Some(403), Verdict::Pass),
+            (tcp("0.0.0.0:8081"), None, Verdict::Fail),
+            (tcp("192.0.2.1:8081"), None, Verdict::Fail),
+            (tcp("127.0.0.1:8081"), Some(200), Verdict::Fail),
+            (tcp("127.0.0.1:8081"), Some(204), Verdict::Fail),
+            (None, Some(404), Verdict::Pass),
+        ] {
+            let outcome = internal_api(bound.as_ref(), &[tried(status)]);
+            assert_eq!(outcome.verdict, verdict, "{bound:?} {status:?}: {outcome:?}");
+        }
+    }
 }

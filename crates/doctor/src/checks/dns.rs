@@ -19,7 +19,8 @@ use crate::{
 };
 
 /// Check 8: there is a record.
-pub(crate) fn present(domain: &Domain, infra: &Domain, service: &Service) -> Outcome {
+pub(crate) fn present(domain: &Domain, infra: Option<&Domain>, service: &Service) -> Outcome {
+    let infra = infra.map_or("<infrastructure domain>", Domain::as_str);
     let publish = format!("Publish `{} 600 IN SRV 0 10 443 {infra}.`", service.name);
     match &service.answer {
         Ok(_) if service.targets.iter().all(|one| one.target.host.is_empty()) => Outcome::fail(format!(
@@ -115,11 +116,10 @@ fn reached(one: &Offered) -> String {
 }
 
 /// Check 10: the record leads to us.
-pub(crate) fn leads_here(infra: &Domain, service: &Service, material: &Material, listener: &Listener) -> Outcome {
+pub(crate) fn leads_here(infra: &str, service: &Service, material: &Material, listener: &Listener) -> Outcome {
     // A target that is an IP address is check 9's matter.
     let named_by_host = service.targets.iter().filter(|one| one.target.host.parse::<IpAddr>().is_err());
-    let (ours, others): (Vec<&Offered>, Vec<&Offered>) =
-        named_by_host.partition(|one| one.target.host == infra.as_str());
+    let (ours, others): (Vec<&Offered>, Vec<&Offered>) = named_by_host.partition(|one| one.target.host == infra);
     if ours.is_empty() && others.is_empty() {
         return Outcome::skip("no target is a host name");
     }
@@ -144,7 +144,7 @@ pub(crate) fn leads_here(infra: &Domain, service: &Service, material: &Material,
             Some(leaf) if material.is_ours(&leaf) => {
                 outcomes.push(Outcome::pass(format!("{} shows our certificate", listener.via)));
             }
-            Some(leaf) if names::presents(&leaf.says.dns_names, None, infra.as_str()) => {
+            Some(leaf) if names::presents(&leaf.says.dns_names, None, infra) => {
                 outcomes.push(Outcome::pass(format!("{} shows a certificate for {infra}", listener.via)));
             }
             Some(leaf) => outcomes.push(Outcome::fail(format!(
@@ -162,4 +162,88 @@ pub(crate) fn leads_here(infra: &Domain, service: &Service, material: &Material,
         )));
     }
     Outcome::worst(outcomes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use federator::discovery::Target;
+
+    use super::*;
+    use crate::Verdict;
+
+    fn offered(host: &str, weight: u16, tcp: &[(&str, bool)]) -> Offered {
+        let reached = |(address, open): &(&str, bool)| {
+            let address: SocketAddr = address.parse().unwrap();
+            (address, open.then_some(()).ok_or_else(|| "refused".to_owned()))
+        };
+        let tcp: Vec<_> = tcp.iter().map(reached).collect();
+        let addresses = match tcp.as_slice() {
+            [] => Err("no address".to_owned()),
+            all => Ok(all.iter().map(|(address, _)| address.ip()).collect()),
+        };
+        Offered {
+            target: Target { priority: 0, weight, port: 443, host: host.to_owned() },
+            alias: None,
+            addresses,
+            tcp,
+        }
+    }
+
+    fn service(ttl: u64, targets: Vec<Offered>) -> Service {
+        let name = "_wire-server-federator._tcp.a.example.".to_owned();
+        Service { name, answer: Ok(Duration::from_secs(ttl)), targets }
+    }
+
+    #[test]
+    fn records_of_every_kind() {
+        let (open, dead) = (("192.0.2.1:443", true), ("192.0.2.2:443", false));
+        for (ttl, targets, verdict, told) in [
+            (600, vec![offered("f.example", 10, &[open])], Verdict::Pass, "192.0.2.1, which takes connections"),
+            (60, vec![offered("f.example", 1, &[open])], Verdict::Pass, ""),
+            (86_400, vec![offered("f.example", u16::MAX, &[open])], Verdict::Pass, ""),
+            (59, vec![offered("f.example", 10, &[open])], Verdict::Warn, "SRV TTL 59"),
+            (86_401, vec![offered("f.example", 10, &[open])], Verdict::Warn, "SRV TTL 86401"),
+            (600, vec![offered("f.example", 0, &[open])], Verdict::Warn, "SRV weight 0"),
+            (600, vec![offered("f.example", 10, &[open, dead])], Verdict::Warn, "192.0.2.2:443: refused"),
+            (600, vec![offered("f.example", 10, &[dead])], Verdict::Fail, "cannot be reached"),
+            (600, vec![offered("f.example", 10, &[])], Verdict::Fail, "has no address"),
+            (600, vec![offered("192.0.2.1", 10, &[open])], Verdict::Fail, "is an IP address"),
+            (600, vec![offered("2001:db8::1", 10, &[])], Verdict::Fail, "is an IP address"),
+            // The worst is told, and of that all.
+            (5, vec![offered("f.example", 0, &[dead])], Verdict::Fail, "cannot be reached"),
+            (
+                5,
+                vec![offered("f.example", 0, &[open])],
+                Verdict::Warn,
+                "SRV weight 0: upstream advice is 10; SRV TTL 5",
+            ),
+        ] {
+            let outcome = well_formed(&service(ttl, targets));
+            assert_eq!(outcome.verdict, verdict, "{outcome:?}");
+            assert!(outcome.evidence.contains(told), "{told}: {outcome:?}");
+        }
+        let mut alias = offered("f.example", 10, &[open]);
+        alias.alias = Some("g.example".into());
+        let outcome = well_formed(&service(600, vec![alias]));
+        assert!(outcome.verdict == Verdict::Fail && outcome.evidence.contains("(CNAME) of g.example"), "{outcome:?}");
+    }
+
+    #[test]
+    fn answers_of_every_kind() {
+        let (domain, infra): (Domain, Domain) = ("a.example".parse().unwrap(), "f.example".parse().unwrap());
+        let good = service(600, vec![offered("f.example", 10, &[])]);
+        let with = |answer| Service { answer, targets: Vec::new(), ..good.clone() };
+        for (service, verdict, told) in [
+            (good.clone(), Verdict::Pass, "_wire-server-federator._tcp.a.example. 600 IN SRV 0 10 443 f.example"),
+            (service(600, vec![offered("", 0, &[])]), Verdict::Fail, "not offered"),
+            (with(Err(ResolverError::Absent { ttl: None })), Verdict::Fail, "No SRV record"),
+            (with(Err(ResolverError::TimedOut)), Verdict::Fail, "cannot be looked up"),
+        ] {
+            let outcome = present(&domain, Some(&infra), &service);
+            assert_eq!(outcome.verdict, verdict, "{outcome:?}");
+            assert!(outcome.evidence.contains(told), "{outcome:?}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ pub(crate) mod configuration;
 pub(crate) mod dns;
 pub(crate) mod own_tls;
 pub(crate) mod partner;
+pub(crate) mod processes;
 
 /// `1 certificate`, `2 certificates`.
 fn count(number: usize, what: &str) -> String {

@@ -5,13 +5,13 @@ use tls::{
     chain::{self, ChainError, Purpose},
     names,
 };
-use types::{Domain, Timestamp};
+use types::Timestamp;
 
 use super::count;
 use crate::{
     facts::{
         listener::Listener,
-        material::{self, Material, Shown, Side},
+        material::{self, Material, Shown},
         probe::{Reply, Seen, Trouble},
     },
     limits,
@@ -21,6 +21,7 @@ use crate::{
 /// Check 13: from the leaf to a root without a gap.
 pub(crate) fn chain(material: &Material, listener: &Listener, known: &Roots, now: Timestamp) -> Outcome {
     let (server, at) = served(material, listener);
+    let known = (known, material.roots.is_some());
     let mut outcomes = vec![of_chain(&server, &at, known, Purpose::ServerAuth, now)];
     if let Some(client) = &material.client {
         outcomes.push(of_chain(client.certificates(), &client.at, known, Purpose::ClientAuth, now));
@@ -28,7 +29,13 @@ pub(crate) fn chain(material: &Material, listener: &Listener, known: &Roots, now
     Outcome::worst(outcomes)
 }
 
-fn of_chain(chain: &[Shown], at: &str, known: &Roots, purpose: Purpose, now: Timestamp) -> Outcome {
+fn of_chain(
+    chain: &[Shown],
+    at: &str,
+    (known, knows_cas): (&Roots, bool),
+    purpose: Purpose,
+    now: Timestamp,
+) -> Outcome {
     let Some(last) = chain.last() else { return Outcome::skip(format!("{at}: no certificate was seen")) };
     for pair in chain.windows(2) {
         if let [one, next] = pair
@@ -55,6 +62,10 @@ fn of_chain(chain: &[Shown], at: &str, known: &Roots, purpose: Purpose, now: Tim
             "{at}: the certificate signed itself: every partner has to list it, and again whenever it is renewed."
         ))
         .remedy("Get a certificate from a CA; `ferrule init` makes one."),
+        Err(ChainError::UnknownIssuer { .. }) if !knows_cas && !ends_at_root => Outcome::skip(format!(
+            "{at}: the chain is in order, and ends at {}; whether that is a root is known to the federator alone",
+            last.says.issuer
+        )),
         Err(ChainError::UnknownIssuer { .. } | ChainError::SelfSigned) if !ends_at_root => Outcome::warn(format!(
             "{at}: the chain ends at {}, which is not known here. If that is a root, partners need it; if it is an \
              intermediate, its certificate is missing and clients with only the root fail.",
@@ -77,12 +88,15 @@ fn called(certificate: &Certificate) -> String {
 fn served(material: &Material, listener: &Listener) -> (Vec<Shown>, String) {
     match &listener.plain {
         Ok(seen) | Err(Trouble::Refused { seen, .. }) => (material::shown(&seen.chain), listener.via.clone()),
-        Err(Trouble::Tcp(_) | Trouble::Tls(_)) => (material.server.certificates().to_vec(), material.server.at.clone()),
+        Err(Trouble::Tcp(_) | Trouble::Tls(_)) => match &material.server {
+            Some(side) => (side.certificates().to_vec(), side.at.clone()),
+            None => (Vec::new(), listener.via.clone()),
+        },
     }
 }
 
 /// Check 14: the name that others look for.
-pub(crate) fn subject_names(infra: &Domain, material: &Material, listener: &Listener) -> Outcome {
+pub(crate) fn subject_names(infra: &str, material: &Material, listener: &Listener) -> Outcome {
     let (server, at) = served(material, listener);
     let mut outcomes = Vec::new();
     if let Some(leaf) = server.first() {
@@ -94,7 +108,11 @@ pub(crate) fn subject_names(infra: &Domain, material: &Material, listener: &List
         let common_name = leaf.common_name.as_deref().filter(|_| material.roles(side) == [Role::Client]);
         outcomes.push(of_names(infra, &leaf.dns_names, common_name, &side.at));
     }
+    if outcomes.is_empty() {
+        return Outcome::skip("no certificate was seen");
+    }
     if let Some(leaf) = server.first()
+        && material.server.is_some()
         && !material.is_ours(leaf)
         && outcomes.iter().all(|one| one.verdict == crate::Verdict::Pass)
     {
@@ -103,8 +121,8 @@ pub(crate) fn subject_names(infra: &Domain, material: &Material, listener: &List
     Outcome::worst(outcomes)
 }
 
-fn of_names(infra: &Domain, dns_names: &[String], common_name: Option<&str>, at: &str) -> Outcome {
-    if names::presents(dns_names, common_name, infra.as_str()) {
+fn of_names(infra: &str, dns_names: &[String], common_name: Option<&str>, at: &str) -> Outcome {
+    if names::presents(dns_names, common_name, infra) {
         return Outcome::pass(format!("{at} is for {infra}"));
     }
     let named = if dns_names.is_empty() { "no name".to_owned() } else { dns_names.join(", ") };
@@ -154,6 +172,9 @@ fn days(end: Timestamp, now: Timestamp) -> i64 {
 
 /// Check 16: each key is its certificate's.
 pub(crate) fn keys(material: &Material) -> Outcome {
+    if material.sides().next().is_none() {
+        return Outcome::skip("keys are the outside federator's: examine that one for them");
+    }
     Outcome::worst(material.sides().map(|side| match &side.identity {
         Ok(_) => Outcome::pass(format!("the key of {} is its own", side.at)),
         Err(error @ TlsError::CertificateAndPrivateKeyDoNotMatch { .. }) => {
@@ -166,37 +187,56 @@ pub(crate) fn keys(material: &Material) -> Outcome {
 }
 
 /// Check 17: each certificate may be used for what we use it for.
-pub(crate) fn usages(material: &Material) -> Outcome {
-    Outcome::worst(material.sides().map(|side| of_usages(side, material.roles(side))))
+pub(crate) fn usages(material: &Material, listener: &Listener) -> Outcome {
+    let files = material.sides().map(|side| match side.leaf() {
+        Some(leaf) => of_usages(&side.at, leaf, material.roles(side)),
+        None => Outcome::skip(format!("{}: no certificate", side.at)),
+    });
+    let shown = shown_by_another(material, listener).map(|(at, leaf)| of_usages(&at, &leaf.says, &[Role::Server]));
+    seen(files.chain(shown))
 }
 
-fn of_usages(side: &Side, roles: &[Role]) -> Outcome {
-    let Some(leaf) = side.leaf() else { return Outcome::skip(format!("{}: no certificate", side.at)) };
+/// What callers are shown where that stands in no file of ours.
+fn shown_by_another(material: &Material, listener: &Listener) -> Option<(String, Shown)> {
+    let (chain, at) = served(material, listener);
+    chain.into_iter().next().filter(|_| material.server.is_none()).map(|leaf| (at, leaf))
+}
+
+/// The worst of what was seen, if anything was.
+fn seen(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
+    let outcomes: Vec<Outcome> = outcomes.collect();
+    if outcomes.is_empty() {
+        return Outcome::skip("no certificate was seen");
+    }
+    Outcome::worst(outcomes)
+}
+
+fn of_usages(at: &str, leaf: &Certificate, roles: &[Role]) -> Outcome {
     let Some(purposes) = leaf.purposes else {
-        return Outcome::pass(format!("{} has no extended key usage, which allows everything", side.at));
+        return Outcome::pass(format!("{at} has no extended key usage, which allows everything"));
     };
     if roles.contains(&Role::Client) && !purposes.client_auth {
         return Outcome::fail(format!(
-            "Certificate {} lacks TLS Web Client Authentication: partners will reject our calls.",
-            side.at
+            "Certificate {at} lacks TLS Web Client Authentication: partners will reject our calls."
         ));
     }
     if roles.contains(&Role::Server) && !purposes.server_auth {
         return Outcome::fail(format!(
-            "Certificate {} lacks TLS Web Server Authentication: partners cannot call us.",
-            side.at
+            "Certificate {at} lacks TLS Web Server Authentication: partners cannot call us."
         ))
         .remedy("Get a certificate for TLS Web Server Authentication, or set one of its own for the client role.");
     }
-    Outcome::pass(format!("{} allows what it is used for", side.at))
+    Outcome::pass(format!("{at} allows what it is used for"))
 }
 
 /// Check 18: keys that everybody can use.
-pub(crate) fn algorithms(material: &Material) -> Outcome {
-    Outcome::worst(material.sides().map(|side| match side.leaf() {
+pub(crate) fn algorithms(material: &Material, listener: &Listener) -> Outcome {
+    let files = material.sides().map(|side| match side.leaf() {
         Some(leaf) => of_algorithms(&side.at, leaf),
         None => Outcome::skip(format!("{}: no certificate", side.at)),
-    }))
+    });
+    let shown = shown_by_another(material, listener).map(|(at, leaf)| of_algorithms(&at, &leaf.says));
+    seen(files.chain(shown))
 }
 
 fn of_algorithms(at: &str, leaf: &Certificate) -> Outcome {
@@ -278,5 +318,146 @@ pub(crate) fn demands_certificate(listener: &Listener) -> Outcome {
             "federator host answers requests without client certificate: {via} answered {status}."
         )),
         Ok(Reply::Silent(reason)) => Outcome::skip(format!("{via} did not answer: {reason}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Verdict;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    /// A leaf that nothing is wrong with.
+    fn leaf(change: impl FnOnce(&mut tls::issue::LeafRequest)) -> Shown {
+        let mut request =
+            tls::issue::LeafRequest::new("f.example", tls::issue::Validity { from: NOW - DAY, to: NOW + DAY * 90 });
+        change(&mut request);
+        let issued = tls::issue::self_signed(&request).unwrap();
+        material::shown(issued.chain()).remove(0)
+    }
+
+    #[test]
+    fn dates_of_every_kind() {
+        for (from, to, verdict, told) in [
+            (NOW - DAY, NOW + DAY * 22, None, ""),
+            (NOW - DAY, NOW + DAY * 21, None, ""),
+            (NOW - DAY, NOW + DAY * 20, Some(Verdict::Warn), "in 20 days"),
+            (NOW - DAY, NOW + DAY * 3, Some(Verdict::Warn), "in 3 days"),
+            (NOW - DAY, NOW + DAY * 2, Some(Verdict::Fail), "in 2 days"),
+            (NOW - DAY, NOW, Some(Verdict::Fail), "in 0 days"),
+            (NOW - DAY * 2, NOW - DAY, Some(Verdict::Fail), "expired on"),
+            (NOW + DAY, NOW + DAY * 90, Some(Verdict::Fail), "not valid before"),
+        ] {
+            let certificate = leaf(|request| request.validity = tls::issue::Validity { from, to });
+            let outcome = of_dates("leaf.pem", &certificate.says, NOW);
+            assert_eq!(outcome.as_ref().map(|outcome| outcome.verdict), verdict, "{outcome:?}");
+            assert!(outcome.is_none_or(|outcome| outcome.evidence.contains(told)), "{told}");
+        }
+    }
+
+    #[test]
+    fn keys_of_every_kind() {
+        let good = leaf(|_| {}).says;
+        for (key, verdict) in [
+            (KeyKind::EcdsaP256, Verdict::Pass),
+            (KeyKind::EcdsaP384, Verdict::Warn),
+            (KeyKind::Ed25519, Verdict::Warn),
+            (KeyKind::Rsa(1024), Verdict::Fail),
+            (KeyKind::Rsa(2047), Verdict::Fail),
+            (KeyKind::Rsa(2048), Verdict::Warn),
+            (KeyKind::Rsa(2999), Verdict::Warn),
+            (KeyKind::Rsa(3000), Verdict::Pass),
+            (KeyKind::Rsa(4096), Verdict::Pass),
+            (KeyKind::Other("secp521r1".into()), Verdict::Fail),
+        ] {
+            let outcome = of_algorithms("leaf.pem", &Certificate { key: key.clone(), ..good.clone() });
+            assert_eq!(outcome.verdict, verdict, "{key}: {outcome:?}");
+        }
+        let outcome = of_algorithms("leaf.pem", &Certificate { signed_over_sha1: true, ..good });
+        assert_eq!(outcome.verdict, Verdict::Fail, "{outcome:?}");
+    }
+
+    #[test]
+    fn usages_of_every_kind() {
+        use tls::issue::Usage;
+        for (usage, roles, verdict) in [
+            (Usage::Both, &[Role::Server, Role::Client][..], Verdict::Pass),
+            (Usage::Unrestricted, &[Role::Server, Role::Client], Verdict::Pass),
+            (Usage::Server, &[Role::Server], Verdict::Pass),
+            (Usage::Client, &[Role::Client], Verdict::Pass),
+            (Usage::Server, &[Role::Server, Role::Client], Verdict::Fail),
+            (Usage::Client, &[Role::Server, Role::Client], Verdict::Fail),
+            (Usage::Client, &[Role::Server], Verdict::Fail),
+            (Usage::Server, &[Role::Client], Verdict::Fail),
+        ] {
+            let certificate = leaf(|request| request.usage = usage);
+            let outcome = of_usages("leaf.pem", &certificate.says, roles);
+            assert_eq!(outcome.verdict, verdict, "{usage:?} as {roles:?}: {outcome:?}");
+        }
+    }
+
+    fn listener() -> Listener {
+        let seen = || Ok(Seen { chain: Vec::new(), alpn: Some("h2".into()) });
+        Listener {
+            via: "f.example:443".into(),
+            plain: seen(),
+            wire12: seen(),
+            only13: seen(),
+            without_certificate: Ok(Reply::Refused("it demands a certificate".into())),
+            internal: crate::facts::listener::Tried { place: "here".into(), reply: Err("closed".into()) },
+        }
+    }
+
+    fn refused() -> Result<Seen, Trouble> {
+        let seen = Seen { chain: Vec::new(), alpn: None };
+        Err(Trouble::Refused { reason: "unknown_ca".into(), seen })
+    }
+
+    #[test]
+    fn versions_of_every_kind() {
+        let (good, tls) = (listener(), || Err(Trouble::Tls("protocol_version".into())));
+        let tcp = || Err(Trouble::Tcp("refused".into()));
+        let http1 = || Ok(Seen { chain: Vec::new(), alpn: Some("http/1.1".into()) });
+        for (listener, verdict, told) in [
+            (good.clone(), Verdict::Pass, "TLS 1.2 with Wire's suites, TLS 1.3 and HTTP/2"),
+            (Listener { wire12: tls(), ..good.clone() }, Verdict::Warn, "hs-tls cannot call it"),
+            (Listener { only13: tls(), ..good.clone() }, Verdict::Warn, "does not speak TLS 1.3"),
+            (Listener { wire12: tls(), only13: tls(), ..good.clone() }, Verdict::Fail, "neither"),
+            (Listener { wire12: refused(), only13: refused(), ..good.clone() }, Verdict::Pass, ""),
+            (Listener { plain: http1(), ..good.clone() }, Verdict::Fail, "ALPN h2 not negotiated"),
+            (Listener { plain: tls(), ..good.clone() }, Verdict::Fail, "does not complete a TLS handshake"),
+            (Listener { plain: refused(), ..good.clone() }, Verdict::Skip, "ends the handshake"),
+            (Listener { plain: tcp(), ..good }, Verdict::Skip, "nothing listens"),
+        ] {
+            let outcome = protocols(&listener);
+            assert_eq!(outcome.verdict, verdict, "{outcome:?}");
+            assert!(outcome.evidence.contains(told), "{told}: {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn callers_without_certificate() {
+        let answer = |status| Ok(crate::facts::probe::answer(status, Default::default(), Duration::ZERO));
+        for (reply, verdict) in [
+            (answer(400), Verdict::Pass),
+            (answer(403), Verdict::Pass),
+            (answer(496), Verdict::Pass),
+            (answer(200), Verdict::Fail),
+            (answer(404), Verdict::Fail),
+            (answer(500), Verdict::Fail),
+            (Ok(Reply::Refused("certificate_required".into())), Verdict::Pass),
+            (Ok(Reply::Broken("reset".into())), Verdict::Pass),
+            (Ok(Reply::Silent("no answer".into())), Verdict::Skip),
+            (refused().map(|_| Reply::Silent(String::new())), Verdict::Pass),
+            (Err(Trouble::Tls("handshake_failure".into())), Verdict::Pass),
+            (Err(Trouble::Tcp("refused".into())), Verdict::Skip),
+        ] {
+            let outcome = demands_certificate(&Listener { without_certificate: reply, ..listener() });
+            assert_eq!(outcome.verdict, verdict, "{outcome:?}");
+        }
     }
 }

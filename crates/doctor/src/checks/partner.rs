@@ -13,6 +13,7 @@ use crate::{
     facts::{
         partner::{Partner, supported},
         probe::{Reply, Seen, Trouble},
+        processes::Carried,
         service::Service,
     },
     outcome::Outcome,
@@ -24,12 +25,17 @@ pub(crate) struct Ours<'a> {
     pub(crate) domain: &'a Domain,
     pub(crate) roots: Option<&'a Roots>,
     pub(crate) identity: Option<&'a Identity>,
-    pub(crate) verify_depth: usize,
+    /// `None` where an ingress in front, or the outside federator, judges callers.
+    pub(crate) verify_depth: Option<usize>,
     /// The own records.
     pub(crate) service: &'a Service,
     pub(crate) policy: &'a FederationPolicy,
-    /// Whether the policy is that of the running backend.
-    pub(crate) in_force: bool,
+    /// Whose policy that is, or why there is none.
+    pub(crate) whose: Result<&'a str, &'a str>,
+    /// Whether calls go by a federator of another process, whose certificates are not seen.
+    pub(crate) outside: bool,
+    /// Whom an ingress in front believes, where its Helm values are known.
+    pub(crate) callers: Option<&'a Roots>,
     pub(crate) now: Timestamp,
 }
 
@@ -56,6 +62,10 @@ pub(crate) fn reached(partner: &Partner) -> Outcome {
         ));
     }
     match service.reached() {
+        Some(_) if let Some(stopped) = stopped_by(partner, &UNREACHED) => {
+            Outcome::fail(format!("from our federator, {stopped}"))
+                .remedy("Look at the name server that the federator asks, and at firewalls between it and the partner.")
+        }
         Some((target, address)) => Outcome::pass(format!("{} at {address}", target.authority())),
         None => {
             let all = service.targets.iter().map(|one| match &one.addresses {
@@ -77,8 +87,53 @@ pub(crate) fn reached(partner: &Partner) -> Outcome {
     }
 }
 
+/// What a federator says that does not come as far as a remote's handshake.
+const UNREACHED: [&str; 3] = ["invalid-domain", "discovery-failure", "federation-connection-refused"];
+
+/// What the outside federator stopped at, if it was at one of these.
+fn stopped_by(partner: &Partner, labels: &[&str]) -> Option<String> {
+    match &partner.stopped {
+        Some(Carried::Stopped { status, label, message }) if labels.contains(&label.as_str()) => {
+            Some(format!("{status} {label} ({message})"))
+        }
+        _ => None,
+    }
+}
+
+/// Whether the outside federator was refused by the remote in the handshake.
+fn refused_in_handshake(partner: &Partner) -> Option<&str> {
+    match &partner.stopped {
+        Some(Carried::Stopped { label, message, .. })
+            if label == "federation-tls-error" && message.contains("the peer refused") =>
+        {
+            Some(message)
+        }
+        _ => None,
+    }
+}
+
+/// Check 22 by a federator of another process.
+fn trusted_outside(partner: &Partner) -> Outcome {
+    let d = &partner.domain;
+    match &partner.stopped {
+        _ if refused_in_handshake(partner).is_some() => Outcome::pass("our federator believes it"),
+        None => Outcome::pass("our federator believes it"),
+        Some(Carried::Stopped { label, .. }) if label == "federation-denied" => {
+            Outcome::skip("our federator denies it, and does not call")
+        }
+        Some(Carried::Stopped { status, label, message }) => {
+            Outcome::fail(format!("our federator does not get through to {d}: {status} {label} ({message})")).remedy(
+                "Examine the federator itself, where its certificates are: `ferrule doctor --config` with its \
+                 configuration.",
+            )
+        }
+        Some(Carried::Lost(reason)) => Outcome::skip(format!("our federator does not answer: {reason}")),
+        Some(Carried::There(_)) => Outcome::skip("nothing was asked"),
+    }
+}
+
 /// Check 22: believed by us.
-pub(crate) fn trusted(partner: &Partner) -> Outcome {
+pub(crate) fn trusted(partner: &Partner, outside: bool) -> Outcome {
     let d = &partner.domain;
     let Some((target, handshake)) = &partner.handshake else { return Outcome::skip("no handshake was made") };
     let seen = match handshake {
@@ -86,6 +141,8 @@ pub(crate) fn trusted(partner: &Partner) -> Outcome {
         Err(Trouble::Tcp(reason)) => {
             return Outcome::fail(format!("connection refused by {}: {reason}", target.authority()));
         }
+        // It wants to see a certificate, which is the federator's to show.
+        Err(Trouble::Refused { seen, .. }) if outside => seen,
         Err(Trouble::Tls(reason) | Trouble::Refused { reason, .. }) => {
             return Outcome::fail(format!("{d} does not complete a TLS handshake: {reason}")).remedy(format!(
                 "Ask the operator of {d} whether {} is an ingress that speaks TLS 1.2 or 1.3 and HTTP/2.",
@@ -93,6 +150,9 @@ pub(crate) fn trusted(partner: &Partner) -> Outcome {
             ));
         }
     };
+    if outside {
+        return trusted_outside(partner);
+    }
     let refusal = match &partner.trusted {
         // Where it refuses us the rest is not seen.
         Some(Ok(())) if matches!(partner.versions, Some(Reply::Refused(_))) => return believed(seen),
@@ -142,17 +202,22 @@ fn believed(seen: &Seen) -> Outcome {
 
 /// Check 23: we are believed by them.
 pub(crate) fn accepted(partner: &Partner, ours: Ours<'_>) -> Outcome {
-    let Some(identity) = ours.identity else { return Outcome::skip("our client certificate cannot be used") };
     let d = &partner.domain;
-    let Some(reply) = &partner.versions else { return Outcome::skip("nothing was asked") };
-    let issuer = chain_top(identity);
+    let (issuer, needs) = match ours.identity {
+        Some(identity) => (chain_top(identity), identity.chain().len().to_string()),
+        None if ours.outside => ("the CA of our federator's certificate".to_owned(), "as many as it has".to_owned()),
+        None => return Outcome::skip("our client certificate cannot be used"),
+    };
     let rejected = |how: &str| {
         Outcome::fail(format!("{d} rejects our client certificate: {how}")).remedy(format!(
             "{d} rejects our client certificate: ask them to add {issuer} to tlsClientCA (with Ferrule: federation.ca); if it \
-             is there, ask for their tls.verify_depth: our chain needs {}.",
-            identity.chain().len()
+             is there, ask for their tls.verify_depth: our chain needs {needs}."
         ))
     };
+    if let Some(reason) = refused_in_handshake(partner) {
+        return rejected(reason);
+    }
+    let Some(reply) = &partner.versions else { return Outcome::skip("nothing was asked") };
     match reply {
         Reply::Refused(reason) => rejected(reason),
         Reply::Broken(reason) | Reply::Silent(reason) => {
@@ -202,6 +267,10 @@ pub(crate) fn depth(partner: &Partner, ours: Ours<'_>) -> Outcome {
     let (Some(Ok(seen)), Some(roots)) = (partner.handshake.as_ref().map(|(_, seen)| seen.as_ref()), ours.roots) else {
         return Outcome::skip("no chain was seen");
     };
+    let Some(verify_depth) = ours.verify_depth else {
+        let chain = count(seen.chain.len().saturating_sub(1), "intermediate");
+        return Outcome::skip(format!("the ingress in front judges callers; the chain that was seen has {chain}"));
+    };
     let d = &partner.domain;
     let own = ours.identity.map_or(String::new(), |identity| {
         format!(
@@ -211,17 +280,16 @@ pub(crate) fn depth(partner: &Partner, ours: Ours<'_>) -> Outcome {
         )
     });
     match chain::verify(&seen.chain, roots, Purpose::ServerAuth, ours.now, None) {
-        Ok(verified) if verified.signatures > ours.verify_depth => {
-            let (n, m) = (verified.signatures.saturating_sub(1), ours.verify_depth);
+        Ok(verified) if verified.signatures > verify_depth => {
+            let (n, m) = (verified.signatures.saturating_sub(1), verify_depth);
             let (leaf, need) = (count(n, "intermediate"), n + 1);
             Outcome::fail(format!("{d}'s leaf has {leaf}; tls.verify_depth is {m}, needs {need}")).remedy(format!(
                 "Set `federation.verify_depth` (tls.verify_depth) to {need}: their calls to us are refused until then."
             ))
         }
         Ok(verified) => Outcome::pass(format!(
-            "{d}'s chain has {}, verify_depth is {}{own}",
-            count(verified.signatures, "signature"),
-            ours.verify_depth
+            "{d}'s chain has {}, verify_depth is {verify_depth}{own}",
+            count(verified.signatures, "signature")
         )),
         Err(error) => Outcome::skip(error.to_string()),
     }
@@ -233,7 +301,22 @@ pub(crate) fn both_directions(partner: &Partner, ours: Ours<'_>) -> Outcome {
         return Outcome::skip("no chain was seen");
     };
     let d = &partner.domain;
+    if let Some(callers) = ours.callers
+        && let Err(ChainError::UnknownIssuer { .. } | ChainError::SelfSigned | ChainError::BadSignature) =
+            chain::verify(&seen.chain, callers, Purpose::ClientAuth, ours.now, None)
+    {
+        let last = seen.chain.last().and_then(|der| tls::Certificate::parse(der).ok());
+        let issuer = last.map_or_else(|| "its CA".to_owned(), |last| format!("CA {}", last.issuer));
+        return Outcome::fail(format!(
+            "{issuer} is in remoteCAContents but missing in tlsClientCA: outgoing works, incoming fails."
+        ))
+        .remedy("Put the CA certificate of remoteCAContents into secrets.tlsClientCA as well.");
+    }
     match chain::verify(&seen.chain, roots, Purpose::ClientAuth, ours.now, None) {
+        Ok(_) if ours.verify_depth.is_none() && ours.callers.is_none() => {
+            Outcome::skip("whom the ingress in front believes is not seen from here; `--helm` with its values says it")
+        }
+        Ok(_) if ours.callers.is_some() => Outcome::pass("remoteCAContents and tlsClientCA have its CA"),
         Ok(_) => Outcome::pass("federation.ca is one store for both directions, and its CA may issue for both"),
         Err(ChainError::LacksPurpose(_) | ChainError::LacksKeyUsage(_)) => Outcome::pass(format!(
             "federation.ca is one store for both directions; {d}'s server certificate is none for clients, and the one it calls \
@@ -246,7 +329,14 @@ pub(crate) fn both_directions(partner: &Partner, ours: Ours<'_>) -> Outcome {
 /// Check 26: we allow them.
 pub(crate) fn allowed_here(partner: &Partner, ours: Ours<'_>) -> Outcome {
     let (d, strategy) = (&partner.domain, ours.policy.strategy.as_str());
-    let whose = if ours.in_force { "of the running backend" } else { "of the file; the backend does not run" };
+    let whose = match ours.whose {
+        Ok(whose) => whose,
+        Err(why) => return Outcome::skip(why),
+    };
+    if let Some(stopped) = stopped_by(partner, &["federation-denied"]).filter(|_| ours.policy.allows(d)) {
+        return Outcome::fail(format!("{d} is allowed by the policy {whose}, but our federator denies it: {stopped}"))
+            .remedy("Look whether the federator asks this backend for its policy, or has one of its own.");
+    }
     if ours.policy.allows(d) {
         return Outcome::pass(format!("allowed by the policy {whose} ({strategy})"));
     }
@@ -307,7 +397,12 @@ pub(crate) fn origin(partner: &Partner, ours: Ours<'_>) -> Outcome {
             _ => {}
         }
     }
-    let Some(identity) = ours.identity else { return Outcome::skip("our client certificate cannot be used") };
+    let Some(identity) = ours.identity else {
+        return match ours.outside {
+            true => Outcome::pass(format!("{d} believes that our federator speaks for {own}")),
+            false => Outcome::skip("our client certificate cannot be used"),
+        };
+    };
     let targets: Vec<&str> = ours.service.targets.iter().map(|one| one.target.host.as_str()).collect();
     if targets.iter().any(|target| identity.leaf().presents(target)) {
         return Outcome::pass(format!(

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use backend::{client, config::Config};
+use backend::client;
 use federator::limits::Limits;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use tls::Identity;
@@ -11,6 +11,7 @@ use types::Domain;
 use super::{
     probe::{self, Probe, Reply, Seen, Speaks, Trouble},
     service::{self, Asked, Service},
+    site::Site,
 };
 
 /// What the own federation listener does.
@@ -43,20 +44,20 @@ const H2: &[&[u8]] = &[b"h2"];
 impl Listener {
     /// Knocks at the target of the own SRV record, as others do, or, where that leads nowhere, at the configured address.
     pub(crate) async fn look_at(
-        config: &Config,
-        infra: &Domain,
+        site: &Site,
+        domain: &Domain,
+        infra: &str,
         service: &Service,
         identity: Option<&Identity>,
-        limits: &Limits,
     ) -> Self {
-        let configured = config.federating().map(|federation| reachable(federation.listen));
+        let (configured, limits) = (site.listen.map(reachable), &site.limits);
         let (via, name, address) = match (service.reached(), configured) {
             (Some((target, address)), _) => {
                 (format!("{} ({address})", target.authority()), target.host.clone(), address)
             }
             (None, configured) => {
                 let address = configured.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-                (format!("federation.listen ({address})"), infra.to_string(), address)
+                (format!("federation.listen ({address})"), infra.to_owned(), address)
             }
         };
         let probe = Probe {
@@ -81,7 +82,7 @@ impl Listener {
             },
             async { shown(Speaks::Wire12).handshake().await },
             async { shown(Speaks::Only13).handshake().await },
-            call(Probe { alpn: &[b"h2", b"http/1.1"], ..probe }, &config.domain),
+            call(Probe { alpn: &[b"h2", b"http/1.1"], ..probe }, domain),
             status(shown(Speaks::Everything)),
         );
         let internal = Tried { place: format!("the federation listener {via}"), reply: internal };

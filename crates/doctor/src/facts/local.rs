@@ -1,29 +1,40 @@
 //! What the machine itself knows: the data folder, and the backend if it runs.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use backend::{
     client::{Call, Target, json},
-    config::Config,
+    config::{Config, PolicyFrom},
 };
+use federator::policy::FilePolicy;
 use public_api::remotes::FederationDomainConfigs;
+use services::PolicySource;
 use tokio::time::timeout;
 use types::{Domain, FederationDomainConfig, FederationPolicy, FederationRestriction};
 
-use super::{listener::Tried, material::Material, probe};
-
-/// How long the own listeners may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::{
+    listener::Tried,
+    material::Material,
+    probe,
+    processes::{Processes, resolved},
+    site::{Shape, Site},
+};
+use crate::limits;
 
 /// What is known here.
 pub(crate) struct Local {
     /// The domain that the store was made for, `None` where there is no store.
     pub(crate) stored: Result<Option<String>, String>,
+    /// The backend, or brig where that is another process.
     pub(crate) node: Node,
     /// Certificates; `None` where federation is switched off.
     pub(crate) material: Option<Material>,
-    /// Whether the internal API is answered at the client listener.
-    pub(crate) edge: Tried,
+    /// Whether the internal API is answered at the client listener; `None` where that is another process's.
+    pub(crate) edge: Option<Tried>,
+    /// The ports between processes.
+    pub(crate) processes: Processes,
+    /// The policy of the file, or of a file of its own.
+    written: Result<FederationPolicy, String>,
 }
 
 /// The backend itself.
@@ -33,49 +44,127 @@ pub(crate) enum Node {
     /// It runs.
     Running {
         domain: Option<Domain>,
-        /// The policy in force.
-        policy: Result<FederationPolicy, String>,
+        /// The policy in force; `None` where that is not its to say.
+        policy: Option<Result<FederationPolicy, String>>,
     },
 }
 
 impl Local {
     /// Looks at everything.
-    pub(crate) async fn gather(config: &Config) -> Self {
-        let internal = backend::internal_target(config);
-        let (node, edge) = tokio::join!(node(&internal), edge(config));
-        let data = config.data.clone();
-        let sources = config.federating().map(backend::tls_sources);
+    pub(crate) async fn gather(site: &Arc<Site>) -> Self {
+        let (node, edge, processes) = tokio::join!(
+            answering(site),
+            async {
+                match site.backend() {
+                    Some(config) => Some(edge(config).await),
+                    None => None,
+                }
+            },
+            Processes::look_at(site),
+        );
+        let reading = Arc::clone(site);
         let read = tokio::task::spawn_blocking(move || {
-            let stored = store::stored_domain(&data).map_err(|error| error.to_string());
-            (stored, sources.as_ref().map(Material::read))
+            let site = reading.as_ref();
+            let stored = site.backend().map(|config| store::stored_domain(&config.data));
+            let material = match (&site.sources, &site.shape) {
+                (Some(held), _) => Some(Material::read(held)),
+                (None, Shape::Components { .. }) => Some(Material::elsewhere()),
+                (None, _) => None,
+            };
+            (stored.transpose().map(Option::flatten).map_err(|error| error.to_string()), material, written(site))
         });
-        let (stored, material) = read.await.unwrap_or_else(|_| (Err("the files were not read".into()), None));
-        Self { stored, node, material, edge }
+        let unread = || "the files were not read".to_owned();
+        let (stored, material, written) = read.await.unwrap_or_else(|_| (Err(unread()), None, Err(unread())));
+        Self { stored, node, material, edge, processes, written }
     }
 
-    /// The policy in force, or, where the backend does not run, that of the file.
-    pub(crate) fn policy(&self, config: &Config) -> FederationPolicy {
+    /// The policy in force, or, where nobody that runs says it, that of the file.
+    pub(crate) fn policy(&self) -> Known {
+        match (&self.node, &self.written) {
+            (Node::Running { policy: Some(Ok(policy)), .. }, _) => {
+                Known { policy: policy.clone(), whose: "of the running backend" }
+            }
+            (_, Ok(policy)) => Known { policy: policy.clone(), whose: self.node.whose() },
+            (_, Err(_)) => Known { policy: FederationPolicy::default(), whose: self.node.whose() },
+        }
+    }
+
+    /// Why there is no policy.
+    pub(crate) fn without_policy(&self) -> Option<&str> {
         match &self.node {
-            Node::Running { policy: Ok(policy), .. } => policy.clone(),
-            _ => of_file(config),
+            Node::Running { policy: Some(_), .. } => None,
+            _ => self.written.as_ref().err().map(String::as_str),
         }
     }
 }
 
-async fn node(internal: &Target) -> Node {
-    let asked = timeout(PATIENCE, Call::get(internal, "/api-version").send()).await;
+/// A policy, and whose it is.
+pub(crate) struct Known {
+    pub(crate) policy: FederationPolicy,
+    pub(crate) whose: &'static str,
+}
+
+impl Node {
+    fn whose(&self) -> &'static str {
+        match self {
+            Self::Away(_) => "of the file; the backend does not run",
+            Self::Running { .. } => "of the file",
+        }
+    }
+}
+
+/// Who says what is in force.
+async fn answering(site: &Site) -> Node {
+    match (&site.shape, site.internal()) {
+        (Shape::Federator(config), _) => match &config.components.brig {
+            Some(brig) => match resolved(brig).await {
+                Ok(address) => node(&Target::Tcp(address), config.policy.source == PolicyFrom::Brig).await,
+                Err(error) => Node::Away(format!("{brig}: {error}")),
+            },
+            None => Node::Away("no brig is configured".into()),
+        },
+        (_, Some(internal)) => node(&internal, true).await,
+        (_, None) => Node::Away("it has no internal listener".into()),
+    }
+}
+
+/// The policy that stands in a file.
+fn written(site: &Site) -> Result<FederationPolicy, String> {
+    let Shape::Federator(config) = &site.shape else { return Ok(site.backend().map(of_file).unwrap_or_default()) };
+    let options = &config.policy;
+    match (options.source, &options.file) {
+        (PolicyFrom::File, Some(file)) => {
+            let read = FilePolicy::open(file).map_err(|error| error.to_string())?;
+            Ok(FederationPolicy::clone(&read.policy()))
+        }
+        (PolicyFrom::Here, _) => Ok(backend::listed_policy(options)),
+        (PolicyFrom::Brig | PolicyFrom::File, _) => Err("brig has not said whom to deal with".into()),
+    }
+}
+
+async fn node(internal: &Target, with_policy: bool) -> Node {
+    let asked = timeout(limits::OWN_LISTENERS, Call::get(internal, "/api-version").send()).await;
     let version = match asked {
         Ok(Ok(answer)) if answer.status().is_success() => json(&answer),
         Ok(Ok(answer)) => return Node::Away(format!("{internal} answered {}", answer.status().as_u16())),
-        Ok(Err(error)) => return Node::Away(error.to_string()),
+        Ok(Err(error)) => return Node::Away(told(&error)),
         Err(_) => return Node::Away(format!("{internal} did not answer in time")),
     };
     let domain = version["domain"].as_str().and_then(|domain| domain.parse().ok());
-    Node::Running { domain, policy: policy(internal).await }
+    let policy = if with_policy { Some(policy(internal).await) } else { None };
+    Node::Running { domain, policy }
+}
+
+/// An error with its cause.
+pub(crate) fn told(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
 
 async fn policy(internal: &Target) -> Result<FederationPolicy, String> {
-    let asked = timeout(PATIENCE, Call::get(internal, "/i/federation/remotes").send()).await;
+    let asked = timeout(limits::OWN_LISTENERS, Call::get(internal, "/i/federation/remotes").send()).await;
     let answer = asked.map_err(|_| "no answer in time".to_owned())?.map_err(|error| error.to_string())?;
     if !answer.status().is_success() {
         return Err(format!("it answered {}", answer.status().as_u16()));
@@ -102,7 +191,7 @@ async fn edge(config: &Config) -> Tried {
     let address = super::listener::reachable(config.edge.listen);
     let place = format!("the client listener {address}");
     let started = std::time::Instant::now();
-    let asked = timeout(PATIENCE, Call::get(&Target::Tcp(address), "/i/status").send()).await;
+    let asked = timeout(limits::OWN_LISTENERS, Call::get(&Target::Tcp(address), "/i/status").send()).await;
     let reply = match asked {
         Ok(Ok(answer)) => Ok(probe::answer(answer.status().as_u16(), answer.body().clone(), started.elapsed())),
         Ok(Err(error)) => Err(error.to_string()),

@@ -1,16 +1,18 @@
 //! The files of certificates, keys and CA certificates.
 
 use rustls_pki_types::CertificateDer;
-use tls::{Certificate, Identity, KeyFiles, Role, Roots, Sources, TlsError};
+use tls::{Certificate, Identity, KeyFiles, Role, Roots, TlsError};
+
+use super::site::Held;
 
 /// All of them.
 pub(crate) struct Material {
-    /// What callers are shown.
-    pub(crate) server: Side,
-    /// What those are shown whom we call; `None` where it is the same.
+    /// What callers are shown; `None` where another process shows something of its own.
+    pub(crate) server: Option<Side>,
+    /// What those are shown whom we call; `None` where it is the same, or another process's.
     pub(crate) client: Option<Side>,
-    /// Whom we trust.
-    pub(crate) roots: Result<Roots, TlsError>,
+    /// Whom we trust; `None` where it is another process that trusts.
+    pub(crate) roots: Option<Result<Roots, TlsError>>,
 }
 
 /// One certificate and its key.
@@ -33,28 +35,44 @@ pub(crate) struct Shown {
 
 impl Material {
     /// Reads everything.
-    pub(crate) fn read(sources: &Sources) -> Self {
-        let shared = sources.client == sources.server;
+    pub(crate) fn read(held: &Held) -> Self {
+        let Held { sources, serves } = held;
+        let shared = *serves && sources.client == sources.server;
         Self {
-            server: Side::read(Role::Server, &sources.server),
+            server: serves.then(|| Side::read(Role::Server, &sources.server)),
             client: (!shared).then(|| Side::read(Role::Client, &sources.client)),
-            roots: sources.roots.load(),
+            roots: Some(sources.roots.load()),
         }
     }
 
+    /// Where all of it is another process's.
+    pub(crate) fn elsewhere() -> Self {
+        Self { server: None, client: None, roots: None }
+    }
+
     /// What those are shown whom we call.
-    pub(crate) fn client(&self) -> &Side {
-        self.client.as_ref().unwrap_or(&self.server)
+    pub(crate) fn client(&self) -> Option<&Side> {
+        self.client.as_ref().or(self.server.as_ref())
+    }
+
+    /// The same, where it can be used.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.client()?.identity.as_ref().ok()
+    }
+
+    /// Whom we trust, where that can be used.
+    pub(crate) fn roots(&self) -> Option<&Roots> {
+        self.roots.as_ref()?.as_ref().ok()
     }
 
     /// Whether that certificate is the one in our file.
     pub(crate) fn is_ours(&self, leaf: &Shown) -> bool {
-        self.server.certificates().first().is_some_and(|file| file.der == leaf.der)
+        self.server.as_ref().and_then(|side| side.certificates().first()).is_some_and(|file| file.der == leaf.der)
     }
 
     /// Each file once.
     pub(crate) fn sides(&self) -> impl Iterator<Item = &Side> {
-        std::iter::once(&self.server).chain(&self.client)
+        self.server.iter().chain(&self.client)
     }
 
     /// Which roles a side has.

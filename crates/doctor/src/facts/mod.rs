@@ -5,5 +5,7 @@ pub(crate) mod local;
 pub(crate) mod material;
 pub(crate) mod partner;
 pub(crate) mod probe;
+pub(crate) mod processes;
 pub(crate) mod service;
+pub(crate) mod site;
 mod witness;

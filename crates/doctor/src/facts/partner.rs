@@ -1,5 +1,6 @@
 //! Another backend: where it is, what it shows, what it answers.
 
+use backend::config::HostPort;
 use bytes::Bytes;
 use federation_api::{Rpc, VersionInfo, brig::GetUserByHandle, negotiate};
 use federator::{
@@ -7,12 +8,14 @@ use federator::{
     limits::Limits,
 };
 use http::{HeaderMap, HeaderValue, Method};
+use serde_json::json;
 use tls::{Identity, Roots, ServerRefusal, ServerVerifier};
 use types::{Domain, Rng, Timestamp};
 
 use super::{
     listener::origin_header,
     probe::{Line, Probe, Reply, Seen, Speaks, Trouble},
+    processes::{Carried, Outside},
     service::{Asked, Service},
 };
 
@@ -24,6 +27,8 @@ pub(crate) struct Partner {
     pub(crate) handshake: Option<(Target, Result<Seen, Trouble>)>,
     /// Whether what it showed is believed.
     pub(crate) trusted: Option<Result<(), ServerRefusal>>,
+    /// Why the outside federator did not carry our call, where there is one and it did not.
+    pub(crate) stopped: Option<Carried>,
     /// Its answer to `api-version`.
     pub(crate) versions: Option<Reply>,
     /// Its answer to a look-up of a handle that nobody has.
@@ -40,6 +45,8 @@ pub(crate) struct Means<'a> {
     pub(crate) roots: Option<&'a Roots>,
     /// What we show; `None` where the files cannot be used.
     pub(crate) identity: Option<&'a Identity>,
+    /// The federator that calls go by, where it is another process.
+    pub(crate) outside: Option<&'a HostPort>,
     pub(crate) rng: &'a dyn Rng,
     pub(crate) now: Timestamp,
 }
@@ -48,14 +55,29 @@ impl Partner {
     /// One that took too long.
     pub(crate) fn too_slow(domain: &Domain) -> Self {
         let service = Service::without(service_name(domain), ResolverError::TimedOut);
-        Self { domain: domain.clone(), service, handshake: None, trusted: None, versions: None, lookup: None }
+        Self {
+            domain: domain.clone(),
+            service,
+            handshake: None,
+            trusted: None,
+            stopped: None,
+            versions: None,
+            lookup: None,
+        }
     }
 
     /// Goes through the layers until one does not hold. A partner that is not believed is asked nothing.
     pub(crate) async fn look_at(domain: &Domain, means: Means<'_>) -> Self {
         let service = Service::look_up(domain, means.resolver, means.limits).await;
-        let mut partner =
-            Self { domain: domain.clone(), service, handshake: None, trusted: None, versions: None, lookup: None };
+        let mut partner = Self {
+            domain: domain.clone(),
+            service,
+            handshake: None,
+            trusted: None,
+            stopped: None,
+            versions: None,
+            lookup: None,
+        };
         let Some((target, address)) = partner.service.reached() else { return partner };
         let target = target.clone();
         let probe = Probe {
@@ -66,6 +88,12 @@ impl Partner {
             speaks: Speaks::Everything,
             limits: &means.limits.outbound,
         };
+        if let Some(federator) = means.outside {
+            let handshake = probe.handshake().await;
+            partner.handshake = Some((target, handshake));
+            partner.ask_by(&Outside { federator, own_domain: means.own_domain }, means).await;
+            return partner;
+        }
         match probe.open().await {
             // It ended the handshake, or spoke before we did: our certificate is not liked.
             Err(Trouble::Refused { reason, seen }) if means.identity.is_some() => {
@@ -91,9 +119,29 @@ impl Partner {
         self.trusted = Some(verifier.judge(&seen.chain, &target.host, means.now));
     }
 
+    /// By the federator of another process, which has the certificates. What it showed of the partner's is not seen.
+    async fn ask_by(&mut self, outside: &Outside<'_>, means: Means<'_>) {
+        let id = || means.rng.uuid().to_string();
+        let first = outside.call(&self.domain, VERSIONS, None, &json!([]), &id()).await;
+        let Carried::There(versions) = first else {
+            self.stopped = Some(first);
+            return;
+        };
+        let agreed = supported(&versions).and_then(|info| negotiate(&info).ok());
+        self.versions = Some(versions);
+        let Some(version) = agreed else { return };
+        let handle = json!(random_handle(means.rng));
+        let second = outside.call(&self.domain, GetUserByHandle::NAME, Some(version.0), &handle, &id()).await;
+        self.lookup = Some(match second {
+            Carried::There(reply) => reply,
+            Carried::Stopped { status, label, message } => Reply::Broken(format!("{status} {label} ({message})")),
+            Carried::Lost(reason) => Reply::Broken(reason),
+        });
+    }
+
     async fn ask(&mut self, line: &mut Line, means: Means<'_>) {
         let headers = || request_headers(means);
-        let versions = line.ask(Method::POST, "/federation/brig/api-version", headers(), b"[]").await;
+        let versions = line.ask(Method::POST, &format!("/federation/brig/{VERSIONS}"), headers(), b"[]").await;
         let agreed = supported(&versions).and_then(|info| negotiate(&info).ok());
         self.versions = Some(versions);
         let Some(version) = agreed else { return };
@@ -104,6 +152,9 @@ impl Partner {
         self.lookup = Some(line.send(Method::POST, &path, headers, Bytes::from(handle)).await);
     }
 }
+
+/// The RPC for the version, and for the look-up.
+const VERSIONS: &str = "api-version";
 
 /// The versions in an answer to `api-version`.
 pub(crate) fn supported(reply: &Reply) -> Option<VersionInfo> {

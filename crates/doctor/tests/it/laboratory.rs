@@ -13,7 +13,8 @@ async fn lab(strategy: FederationStrategy) -> Lab {
 async fn examined(lab: &Lab, domain: &str, partners: &[&str]) -> Report {
     let file = lab.backend(domain).unwrap().config();
     let subject = Subject {
-        config: config::load(&file, std::iter::empty()),
+        config: config::load_either(&file, std::iter::empty()),
+        helm: None,
         partners: partners.iter().map(|partner| partner.parse().unwrap()).collect(),
         from_outside: None,
         surroundings: Surroundings::default(),

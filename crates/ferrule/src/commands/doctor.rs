@@ -12,7 +12,7 @@ use indicatif::ProgressBar;
 use lab::ReadyFile;
 use owo_colors::OwoColorize;
 
-use super::DoctorArgs;
+use super::{DoctorArgs, config::import_helm::merged};
 use crate::output::{self, Styles};
 
 /// Examines the backend and its partners; the exit status is 0 if all is well, 1 with warnings, 2 with failures.
@@ -22,7 +22,8 @@ pub async fn run(args: DoctorArgs) -> Result<ExitCode> {
         None => args.config.config,
     };
     let subject = Subject {
-        config: config::load(&file, std::env::vars_os()),
+        config: config::load_either(&file, std::env::vars_os()),
+        helm: (!args.helm.is_empty()).then(|| merged(&args.helm).map_err(|error| format!("{error:#}"))),
         partners: args.domains,
         from_outside: args.from_outside,
         surroundings: Surroundings::default(),

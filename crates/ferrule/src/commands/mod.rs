@@ -67,6 +67,10 @@ struct DoctorArgs {
     /// Which backend of the laboratory [default: the first]
     #[arg(long, value_name = "DOMAIN", requires = "ready_file")]
     backend: Option<Domain>,
+    /// The Helm values of the wire-server that the backend belongs to, later files over earlier ones: whether they agree
+    /// with each other and with the configuration is looked at too
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    helm: Vec<PathBuf>,
     /// Prints one JSON document instead of text
     #[arg(long)]
     json: bool,

@@ -5,6 +5,7 @@
 //! a backend shares with wire-server: names, token keys, log level. Values of all charts may stand in one map: no two
 //! options of theirs have the same path and another meaning.
 
+mod asked;
 mod certificates;
 mod draft;
 mod names;
@@ -22,6 +23,7 @@ use crate::{
     options::{Options, Problem},
     values::Values,
 };
+pub use asked::{Spelling, callers_ca, spelling};
 use draft::Draft;
 
 /// What became of the values.

@@ -5,7 +5,7 @@ use types::Domain;
 use super::draft::{Draft, agreed};
 use crate::options::{Options, Problem};
 
-const DOMAINS: [&str; 3] = [
+pub(super) const DOMAINS: [&str; 3] = [
     "brig.config.optSettings.setFederationDomain",
     "galley.config.settings.federationDomain",
     "cargohold.config.settings.federationDomain",

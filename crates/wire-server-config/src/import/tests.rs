@@ -7,28 +7,30 @@ use types::Timestamp;
 
 use super::*;
 
-/// Good values, in the older names.
-fn good() -> Value {
+/// Good values and such as contradict themselves, which the Helm chart's tests read too.
+fn list() -> Values {
+    Values::read(include_str!("contradictions.yaml")).unwrap()
+}
+
+/// A text with PEM where it names some.
+fn filled(text: &str) -> String {
     use std::sync::OnceLock;
-    static GOOD: OnceLock<Value> = OnceLock::new();
+    static PEM: OnceLock<[(&str, String); 3]> = OnceLock::new();
     let make = || {
         let validity = Validity::starting(Timestamp::from_seconds(1_800_000_000), Duration::from_secs(86_400));
         let ca = Authority::root(&AuthorityRequest::new("ca", validity)).unwrap();
         let leaf = ca.issue(&LeafRequest::new("federator.a.example", validity)).unwrap();
-        json!({
-            "tags": {"federator": true},
-            "tls": {"verify_depth": 2},
-            "config": {"dns": {"federator": "federator.a.example."}},
-            "secrets": {
-                "tlsWildcardCert": leaf.chain_pem(), "tlsWildcardKey": leaf.key_pem(), "tlsClientCA": ca.certificate_pem(),
-            },
-            "federator": {"enabled": true, "tls": {"useSharedFederatorSecret": true}, "remoteCAContents": ca.certificate_pem()},
-            "brig": {"config": {"enableFederator": true, "optSettings": {"setFederationDomain": "a.example"}}},
-            "galley": {"config": {"enableFederator": true, "settings": {"federationDomain": "A.example"}}},
-            "cargohold": {"config": {"enableFederator": true, "settings": {"federationDomain": "a.example"}}},
-        })
+        [("@certificate", leaf.chain_pem()), ("@key", leaf.key_pem().to_owned()), ("@ca", ca.certificate_pem())]
     };
-    GOOD.get_or_init(make).clone()
+    let pem = PEM.get_or_init(make).iter();
+    pem.fold(text.to_owned(), |text, (name, pem)| text.replace(&format!("'{name}'"), &json!(pem).to_string()))
+}
+
+/// Good values, in the older names.
+fn good() -> Value {
+    let text = json!(list().0["good"]).to_string().replace('"', "'");
+    // Everything in it is a text, a number or a flag without quotation marks of its own.
+    Value::Object(Values::read(&filled(&text)).unwrap().0)
 }
 
 fn imported(value: Value) -> Result<Imported, String> {
@@ -106,41 +108,15 @@ fn the_older_and_the_newer_policy_are_mapped() {
 
 #[test]
 fn contradictions_name_their_options() {
-    for (file, options, words) in [
-        ("tags: {federation: false}", "tags.federation", "on in one place and off in another"),
-        ("background-worker: {config: {enableFederation: false}}", "background-worker.config", "off in another"),
-        ("brig: {config: {optSettings: {setFederationDomain: b.example}}}", "galley.config.settings", "domain differs"),
-        ("config: {dns: {federator: null}}", "config.dns.federator", "the infrastructure domain is missing"),
-        ("config: {dns: {federator: other.example}}", "secrets.tlsWildcardCert", "not for other.example"),
-        ("secrets: {tlsWildcardKey: null}", "secrets.tlsWildcardKey", "is missing"),
-        ("secrets: {tlsWildcardCert: junk}", "secrets.tlsWildcardCert", "certificate"),
-        ("secrets: {tlsClientCA: junk}", "secrets.tlsClientCA", "CA store"),
-        ("secrets: {tlsClientCA: ''}\nfederator: {remoteCAContents: ''}", "secrets.tlsClientCA", "no CA is trusted"),
-        ("federator: {clientCertificateContents: x}", "useSharedFederatorSecret", "either shared"),
-        (
-            "federator: {tls: {useSharedFederatorSecret: false}}",
-            "clientCertificateContents",
-            "no certificate for calls",
-        ),
-        ("tls: {useCertManager: true}", "tls.useCertManager", "either managed or pasted"),
-        (
-            "tls: {useCertManager: true, issuer: {name: ours}}\nsecrets: {tlsWildcardCert: ~, tlsWildcardKey: ~}",
-            "tls.issuer.name",
-            "an issuer of the cluster's own",
-        ),
-        ("tls: {enabled: false}", "tls.enabled", "federation needs TLS"),
-        ("tls: {verify_depth: 0}", "tls.verify_depth", "from 1 to 6"),
-        ("config: {isAdditionalIngress: true}", "config.isAdditionalIngress", "multi-ingress"),
-        (
-            "brig: {config: {optSettings: {setFederationStrategy: allowNone}}}\n\
-             federator: {config: {optSettings: {federationStrategy: {allowAll: true}}}}",
-            "setFederationStrategy",
-            "say different things",
-        ),
-    ] {
-        let told = with(file).unwrap_err();
-        let line = told.lines().find(|line| line.contains(words));
-        assert!(line.is_some_and(|line| line.contains(options)), "{file}\n{told}");
+    let list = list();
+    let cases = list.0["cases"].as_array().unwrap();
+    assert!(cases.len() > 20, "they are found");
+    for case in cases {
+        let text = |key: &str| case[key].as_str().unwrap();
+        let file = filled(text("values"));
+        let told = with(&file).unwrap_err();
+        let line = told.lines().find(|line| line.contains(text("words")));
+        assert!(line.is_some_and(|line| line.contains(text("option"))), "{file}\n{told}");
     }
 }
 

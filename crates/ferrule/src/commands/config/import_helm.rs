@@ -41,7 +41,11 @@ pub fn run(values: &[PathBuf], out: &Path, data: &str) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn merged(paths: &[PathBuf]) -> Result<Values> {
+/// The values of several files, merged as Helm merges them.
+///
+/// # Errors
+/// One cannot be read, or there are too many.
+pub fn merged(paths: &[PathBuf]) -> Result<Values> {
     if paths.len() > limits::FILES {
         bail!("at most {} files of values are merged", limits::FILES);
     }

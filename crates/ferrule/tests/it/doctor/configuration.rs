@@ -51,6 +51,51 @@ fn another_domain_than_the_data_was_made_for() {
 }
 
 #[test]
+fn helm_values_that_contradict() {
+    run(async {
+        let patient = Patient::new().await;
+        let values = |brig: &str, galley: &str, cargohold: &str| {
+            let line = |chart: &str, settings: &str, key: &str, domain: &str| match domain {
+                "" => String::new(),
+                domain => format!("{chart}: {{config: {{{settings}: {{{key}: {domain}}}}}}}\n"),
+            };
+            let text = line("brig", "optSettings", "setFederationDomain", brig)
+                + &line("galley", "settings", "federationDomain", galley)
+                + &line("cargohold", "settings", "federationDomain", cargohold);
+            let path = patient.folder.path("values.yaml");
+            fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let own = "patient.example";
+        let good = values(own, own, own);
+        patient.examined(&["--helm", &good]).is_well();
+        let file = values(own, "b.example", own);
+        let told = "federationDomain differs: brig patient.example, galley b.example, cargohold patient.example.";
+        patient.examined(&["--helm", &file]).fails(2, told, "Set the three values to the same domain");
+        // The later file wins.
+        let later = patient.folder.path("later.yaml");
+        fs::write(&later, "galley: {config: {settings: {federationDomain: patient.example}}}\n").unwrap();
+        patient.examined(&["--helm", &file, &later.display().to_string()]).is_well();
+        let file = values("b.example", "b.example", "b.example");
+        patient.examined(&["--helm", &file]).fails(
+            2,
+            "federationDomain is b.example in the Helm values",
+            "Set `domain`",
+        );
+        let file = values(own, own, "");
+        let remedy = "Set cargohold.config.settings.federationDomain to patient.example as well";
+        patient.examined(&["--helm", &file]).warns(2, "not set everywhere", remedy);
+        let file = values(own, "'two words'", own);
+        patient.examined(&["--helm", &file]).fails(2, "is no domain", "Set the three values to the same domain");
+        let file = values("", "", "");
+        patient.examined(&["--helm", &file]).fails(2, "is not set", "brig.config.optSettings.setFederationDomain");
+        patient.examined(&["--helm", "/nonexistent.yaml"]).fails(2, "/nonexistent.yaml", "Name the files of values");
+        fs::write(&later, "[").unwrap();
+        patient.examined(&["--helm", &later.display().to_string()]).fails(2, "later.yaml", "Name the files of values");
+    });
+}
+
+#[test]
 fn certificates_that_are_not_there() {
     run(async {
         let patient = Patient::new().await;

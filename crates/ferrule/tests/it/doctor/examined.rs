@@ -89,6 +89,14 @@ impl Examined {
         self
     }
 
+    /// Holds that exactly these checks could not be made, for no fault that was found.
+    #[track_caller]
+    pub fn cannot_tell(&self, ids: &[u8]) -> &Self {
+        let unmade: Vec<u64> = self.verdicts().filter(|(_, verdict)| *verdict == "skip").map(|(id, _)| id).collect();
+        assert_eq!(unmade, ids.iter().map(|id| u64::from(*id)).collect::<Vec<_>>(), "{self}");
+        self
+    }
+
     /// The whole document.
     pub fn report(&self) -> &Value {
         &self.report

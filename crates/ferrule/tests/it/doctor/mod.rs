@@ -7,6 +7,7 @@ mod labels;
 mod own_tls;
 mod partner;
 mod patient;
+mod processes;
 mod records;
 
 use doctor::CHECKS;
@@ -19,9 +20,12 @@ fn every_check_is_broken_by_a_fixture() {
         include_str!("labels.rs"),
         include_str!("own_tls.rs"),
         include_str!("partner.rs"),
+        include_str!("processes.rs"),
         include_str!("records.rs"),
-    ];
-    for check in CHECKS.iter().filter(|check| check.id != 2) {
+    ]
+    // However long lines were broken.
+    .map(|source| source.split_whitespace().collect::<String>());
+    for check in &CHECKS {
         let broken = [format!(".fails({},", check.id), format!(".warns({},", check.id)];
         let found = sources.iter().any(|source| broken.iter().any(|text| source.contains(text)));
         assert!(found, "no fixture breaks check {} ({})", check.id, check.title);

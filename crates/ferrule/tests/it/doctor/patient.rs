@@ -7,7 +7,7 @@ use serde_json::json;
 use testkit::{
     Credentials, Specimen, Stranger, TTL, World,
     peer::{ForeignBackend, Recorded, Reply, Script, Terms, script},
-    process::{Child, Folder, Reserved, Served, run},
+    process::{Folder, Reserved, Served, run},
 };
 use types::Domain;
 
@@ -175,11 +175,6 @@ impl Patient {
     #[track_caller]
     pub fn examined(&self, arguments: &[&str]) -> Examined {
         Examined::of(self.folder.command(&[&["doctor", "--json"], arguments].concat()).unwrap())
-    }
-
-    /// The process of the backend.
-    pub fn process(&mut self) -> &mut Child {
-        self.served.as_mut().unwrap().child()
     }
 }
 
