@@ -3,6 +3,7 @@
 //! - [`process`] starts the program, or takes a ready-file of backends that run already; [`client`] is a user of theirs.
 //! - [`peer`] is a foreign backend, calling and called, well-behaved or not; [`Certificates`] is what it shows.
 //! - [`World`] is the network around it, with a name server that lies when it is told to ([`HostileDns`]).
+//! - [`load`] asks until nobody listens, and tells what was lost; [`collector`] takes traces.
 //! - [`recording`] puts components that take note in the place of brig, behind the real federator.
 //!
 //! Everything speaks the real protocols over real sockets of loopback.
@@ -10,8 +11,10 @@
 mod answer;
 mod certificates;
 pub mod client;
+pub mod collector;
 mod dns;
 pub mod http1;
+pub mod load;
 pub mod peer;
 pub mod process;
 pub mod recording;

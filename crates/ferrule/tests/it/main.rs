@@ -24,6 +24,7 @@ mod internal;
 mod inward;
 mod limits;
 mod metrics;
+mod operations;
 mod operators;
 mod outward;
 mod reload;

@@ -124,7 +124,14 @@ impl Caller {
     /// # Errors
     /// TCP or the handshake failed. With TLS 1.3 the refusal of a certificate comes later, by the first read.
     pub async fn tls(&self) -> Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(self.address).await.context("connecting to the ingress")?;
+        self.tls_over(TcpStream::connect(self.address).await.context("connecting to the ingress")?).await
+    }
+
+    /// The same over a TCP connection that is open.
+    ///
+    /// # Errors
+    /// The handshake failed.
+    pub async fn tls_over(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(self.infra.to_string()).context("the infrastructure domain as a TLS name")?;
         TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await.context("the TLS handshake")
     }

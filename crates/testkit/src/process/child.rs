@@ -117,11 +117,20 @@ impl Child {
     }
 
     fn signal(&mut self, signal: &str) -> Result<ExitStatus> {
+        self.send(signal)?;
+        self.wait()
+    }
+
+    /// Sends it a signal, such as `-HUP`, and does not wait.
+    ///
+    /// # Errors
+    /// It cannot be signalled.
+    pub fn send(&self, signal: &str) -> Result<()> {
         let status = Command::new("kill").args([signal, &self.pid().to_string()]).status()?;
         if !status.success() {
             bail!("kill {signal} failed");
         }
-        self.wait()
+        Ok(())
     }
 
     /// Waits until it ends by itself.

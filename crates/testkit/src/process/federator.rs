@@ -69,8 +69,17 @@ impl FederatorFolder {
     /// # Errors
     /// It ends or takes too long.
     pub fn run(&self, config: &Path, arguments: &[&str]) -> Result<Federated> {
+        self.run_in(&[], config, arguments)
+    }
+
+    /// The same with these variables in its environment.
+    ///
+    /// # Errors
+    /// It ends or takes too long.
+    pub fn run_in(&self, environment: &[(&str, &str)], config: &Path, arguments: &[&str]) -> Result<Federated> {
         // Its log is read by machines here, whatever the file says of it.
-        let environment = [("FERRULE_LOG__FORMAT", "json"), ("FERRULE_LOG__LEVEL", "info")];
+        let log = [("FERRULE_LOG__FORMAT", "json"), ("FERRULE_LOG__LEVEL", "info")];
+        let environment = [&log[..], environment].concat();
         let config = config.display().to_string();
         let mut all = vec!["federator", "--config", &config];
         all.extend(arguments);
@@ -107,6 +116,11 @@ impl Federated {
     /// The lines that it logged so far.
     pub fn lines(&self) -> Vec<Value> {
         self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Its id.
+    pub fn pid(&self) -> u32 {
+        self.child.pid()
     }
 
     /// Asks it to end and waits.

@@ -1,0 +1,132 @@
+//! SIGTERM: a process ends in good order, and no request is lost by it (as `testkit::load` defines it).
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use testkit::{
+    load::{Asked, Connection, Door, Habit, Load, Outcome, Tally},
+    process::Child,
+};
+use tokio::{net::TcpStream, task::JoinSet};
+
+use super::scene::{Alone, Backend, until};
+use crate::support::run;
+
+/// Within which a process that was asked to end has ended: no request here takes long, so that what remains is the time for
+/// requests on their way, and for clients to read last words.
+const DRAINED: Duration = Duration::from_secs(8);
+
+#[test]
+fn a_backend_under_load_ends_without_losing_a_request() {
+    run(async {
+        let mut backend = Backend::start(&[]).await;
+        let asked = [backend.edge(), backend.ingress()];
+        ends_under_load(backend.served.child(), &asked).await;
+    });
+}
+
+#[test]
+fn a_federator_under_load_ends_without_losing_a_request() {
+    run(async {
+        let mut alone = Alone::start(|_| "refresh = 50".into(), &[]).await;
+        alone.components.heard().await.unwrap();
+        let asked = [alone.outward(), alone.ingress()];
+        ends_under_load(alone.federated.child(), &asked).await;
+    });
+}
+
+#[test]
+fn what_reached_a_backend_together_with_the_signal_is_answered() {
+    run(async {
+        let mut backend = Backend::start(&[]).await;
+        let asked = [backend.edge(), backend.ingress()];
+        answers_what_has_come(backend.served.child(), &asked).await;
+    });
+}
+
+#[test]
+fn what_reached_a_federator_together_with_the_signal_is_answered() {
+    run(async {
+        let mut alone = Alone::start(|_| "refresh = 50".into(), &[]).await;
+        alone.components.heard().await.unwrap();
+        let asked = [alone.outward(), alone.ingress()];
+        answers_what_has_come(alone.federated.child(), &asked).await;
+    });
+}
+
+/// Clients of every habit, on each listener, until nobody listens.
+async fn ends_under_load(child: &mut Child, listeners: &[Asked]) {
+    let loads: Vec<_> =
+        listeners.iter().flat_map(|asked| Habit::ALL.map(|habit| (habit, Load::begin(asked, habit, 2)))).collect();
+    for (_, load) in &loads {
+        load.answered(40).await.unwrap();
+    }
+    let asked_at = Instant::now();
+    child.send("-TERM").unwrap();
+    for (habit, load) in loads {
+        let Tally { answered, last, again, lost } = load.end().await.unwrap();
+        eprintln!("{habit:?}: {answered} answered, {last} as the last, {again} to be sent again, {} lost", lost.len());
+        assert_eq!(lost, [] as [String; 0]);
+        // A connection that is kept is told that it ends: by the last answer, or by GOAWAY.
+        if habit.keeps && !habit.http2 {
+            assert!(last >= 2 && again == 0, "{habit:?}");
+        }
+    }
+    assert!(child.wait().unwrap().success(), "{}", child.output().1);
+    assert!(asked_at.elapsed() < DRAINED, "{:?}", asked_at.elapsed());
+}
+
+/// Requests on connections old and new that lie before the process when it learns that it is to end: it is stopped for as
+/// long as that takes.
+async fn answers_what_has_come(child: &mut Child, listeners: &[Asked]) {
+    let mut connections = Vec::new();
+    for asked in listeners {
+        for http2 in [false, true] {
+            let mut kept = Connection::open(&asked.door, http2).await.unwrap().expect("somebody listens");
+            kept.ask(&asked.request).await.unwrap();
+            connections.push((format!("kept, HTTP/2 {http2}"), asked.clone(), kept));
+        }
+    }
+    child.send("-STOP").unwrap();
+    let pid = child.pid();
+    until("the process stands still", async || is_stopped(pid)).await;
+    let mut asking = JoinSet::new();
+    for (name, asked, mut kept) in connections {
+        asking.spawn(async move { (name, kept.ask(&asked.request).await, kept) });
+    }
+    for asked in listeners {
+        let address = match &asked.door {
+            Door::Clear(address) => *address,
+            Door::Mutual(caller) => caller.address(),
+        };
+        for (http2, number) in [(false, 1), (true, 2), (false, 3), (true, 4)] {
+            // The kernel accepts it; the process has not.
+            let stream = TcpStream::connect(address).await.unwrap();
+            let asked = asked.clone();
+            asking.spawn(async move {
+                let mut fresh = Connection::over(stream, &asked.door, http2).await.expect("a handshake");
+                (format!("fresh {number}, HTTP/2 {http2}"), fresh.ask(&asked.request).await, fresh)
+            });
+        }
+    }
+    child.send("-TERM").unwrap();
+    child.send("-CONT").unwrap();
+    let asked_at = Instant::now();
+    while let Some(asked) = asking.join_next().await {
+        let (name, outcomes, connection) = asked.unwrap();
+        for outcome in outcomes.unwrap_or_else(|lost| panic!("{name}: {lost:#}")) {
+            // As the last, or just before the process heard of the signal.
+            assert!(matches!(outcome, Outcome::Answered { .. }), "{name}: {outcome:?}");
+        }
+        connection.ended().await.unwrap_or_else(|broken| panic!("{name}: {broken:#}"));
+    }
+    assert!(child.wait().unwrap().success(), "{}", child.output().1);
+    assert!(asked_at.elapsed() < DRAINED, "{:?}", asked_at.elapsed());
+}
+
+fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+}
