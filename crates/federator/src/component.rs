@@ -44,13 +44,12 @@ impl HttpComponent {
         Ok(Self { component, host: address.host(), address, connections, limits })
     }
 
-    async fn ask(&self, request: Request<Bytes>) -> Result<Response<Body>, String> {
-        let (mut head, body) = request.into_parts();
-        head.headers.insert(HOST, self.host.clone());
-        if let Some(trace) = head.extensions.remove::<TraceContext>() {
-            header::set_trace(&mut head.headers, &trace);
+    async fn ask(&self, mut request: Request<Bytes>) -> Result<Response<Body>, String> {
+        request.headers_mut().insert(HOST, self.host.clone());
+        if let Some(trace) = request.extensions_mut().remove::<TraceContext>() {
+            header::set_trace(request.headers_mut(), &trace);
         }
-        let request = Request::from_parts(head, Full::new(body));
+        let request = request.map(Full::new);
         match timeout(self.limits.answer_head, self.connections.ask(request)).await {
             // 101: nobody asked for another protocol.
             Ok(Ok(answer)) if answer.status().is_informational() => Err(format!("the answer is {}", answer.status())),

@@ -58,7 +58,8 @@ impl Connections {
             let is_new = kept.is_none();
             let connection = match kept {
                 Some((_, connection)) => connection,
-                None => self.connect().await?,
+                // Rarely done, and not worth room in each call's future.
+                None => Box::pin(self.connect()).await?,
             };
             let mut lost = match connection.ask(request).await {
                 Ok((answer, connection)) => {

@@ -28,6 +28,9 @@ use tokio::net::TcpStream;
 use super::connections::Connections;
 use crate::limits::HEADER_BYTES;
 
+/// Why there is no answer, perhaps with the request.
+pub(super) type Lost = Box<TrySendError<Request<Full<Bytes>>>>;
+
 /// A connection, which stands still unless somebody drives it.
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
@@ -42,23 +45,30 @@ impl Connection {
         Ok(Box::new(Self { sender, http: Some(http) }))
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of its answer. The request is gone before the future is first polled, which
+    /// need not have room for it.
     ///
     /// # Errors
     /// There is none. A request that was not begun to be written comes back.
-    pub(super) async fn ask(
+    pub(super) fn ask(
         mut self: Box<Self>,
         request: Request<Full<Bytes>>,
-    ) -> Result<(Response<Incoming>, Box<Self>), TrySendError<Request<Full<Bytes>>>> {
-        let mut answer = pin!(self.sender.try_send_request(request));
-        let answered = poll_fn(|cx| {
-            if let Poll::Ready(answer) = answer.as_mut().poll(&mut unheard()) {
-                return Poll::Ready(answer);
+    ) -> impl Future<Output = Result<(Response<Incoming>, Box<Self>), Lost>> {
+        let answer = self.sender.try_send_request(request);
+        async move {
+            let mut answer = pin!(answer);
+            let answered = poll_fn(|cx| {
+                if let Poll::Ready(answer) = answer.as_mut().poll(&mut unheard()) {
+                    return Poll::Ready(answer);
+                }
+                drive(&mut self.http, cx);
+                answer.as_mut().poll(cx)
+            });
+            match answered.await {
+                Ok(answer) => Ok((answer, self)),
+                Err(lost) => Err(Box::new(lost)),
             }
-            drive(&mut self.http, cx);
-            answer.as_mut().poll(cx)
-        });
-        Ok((answered.await?, self))
+        }
     }
 
     /// Whether the last answer is over and another request may follow.

@@ -59,36 +59,26 @@ impl InboundService for Inbound {
         });
         let trace = TraceContext::received(|name| header::texts(&head.headers, name), self.0.rng.as_ref());
         let span = span(&head, &id, &trace);
-        self.admit_in_trace(peer, head, id, &trace, &span).instrument(span.clone()).await
+        let parts = &self.0;
+        match parts.check(peer, &head, &id).instrument(span.clone()).await {
+            Ok(route) => {
+                let address = peer.address();
+                let mut request = request::request(&route, &head.headers, peer.origin_ip(), &id, Bytes::new());
+                request.extensions_mut().insert(trace.child(parts.rng.as_ref()));
+                Ok(Box::new(Call { parts: Arc::clone(parts), route, request, address, id, span }))
+            }
+            Err(refusal) => {
+                let answer = span.in_scope(|| refused(&refusal, peer.address()));
+                span.record("otel.status", answer.status().as_u16());
+                Err(answer)
+            }
+        }
     }
 }
 
 impl Inbound {
     pub(crate) fn new(parts: InboundParts) -> Self {
         Self(Arc::new(parts))
-    }
-
-    async fn admit_in_trace(
-        &self,
-        peer: &AuthenticatedPeer,
-        head: Parts,
-        id: String,
-        trace: &TraceContext,
-        span: &Span,
-    ) -> Result<Box<dyn AdmittedCall>, Response<Body>> {
-        match self.0.check(peer, &head, &id).await {
-            Ok(route) => {
-                let address = peer.address();
-                let mut request = request::request(&route, &head.headers, peer.origin_ip(), &id, Bytes::new());
-                request.extensions_mut().insert(trace.child(self.0.rng.as_ref()));
-                Ok(Box::new(Call { parts: Arc::clone(&self.0), route, request, address, id, span: span.clone() }))
-            }
-            Err(refusal) => {
-                let answer = refused(&refusal, peer.address());
-                span.record("otel.status", answer.status().as_u16());
-                Err(answer)
-            }
-        }
     }
 }
 
@@ -129,13 +119,14 @@ impl AdmittedCall for Call {
         (limit > DEFAULT_MAX_BODY).then_some(limit)
     }
 
-    async fn call(self: Box<Self>, body: Bytes) -> Response<Body> {
-        let Self { parts, route, mut request, address, id, span } = *self;
-        *request.body_mut() = body;
-        let answering = async {
-            let answer = parts.dispatch(&route, request, &id).await;
-            answer.unwrap_or_else(|refusal| refused(&refusal, address))
-        };
+    async fn call(mut self: Box<Self>, body: Bytes) -> Response<Body> {
+        *self.request.body_mut() = body;
+        let request = std::mem::take(&mut self.request);
+        let Self { parts, route, address, id, span, .. } = &*self;
+        let answering = parts.dispatch(route, request, id).map(|answer| match answer {
+            Ok(answer) => answer,
+            Err(refusal) => refused(&refusal, *address),
+        });
         let answer = answering.instrument(span.clone()).await;
         span.record("otel.status", answer.status().as_u16());
         answer
@@ -210,26 +201,34 @@ impl InboundParts {
         component.ok_or_else(|| Refusal::Component(format!("{} does not run here", route.component)))
     }
 
-    async fn dispatch(&self, route: &Route, request: Request<Bytes>, id: &str) -> Result<Response<Body>, Refusal> {
+    /// Hands a request to its component. It does so before it is first polled, so that a future need not have room for it.
+    fn dispatch<'a>(
+        &'a self,
+        route: &'a Route,
+        request: Request<Bytes>,
+        id: &'a str,
+    ) -> impl Future<Output = Result<Response<Body>, Refusal>> + Send + 'a {
         let started = Instant::now();
-        let component = self.component(route)?;
         let version = request.headers().get(header::WIRE_API_VERSION).and_then(|v| v.to_str().ok()?.parse().ok());
-        let answering = AssertUnwindSafe(component.handle(request)).catch_unwind();
-        let answer = match timeout(self.limits.component, answering).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => return Err(Refusal::Component(format!("{} panicked", route.component))),
-            Err(_) => {
-                let text = format!("{} did not answer within {:?}", route.component, self.limits.component);
-                return Err(Refusal::Component(text));
-            }
-        };
-        self.steps(id).take(started, || Step::Dispatched {
-            component: route.component,
-            rpc: route.rpc.to_string(),
-            version: version.map(ApiVersion),
-            status: answer.status().as_u16(),
-        });
-        Ok(passed(answer))
+        let answering =
+            self.component(route).map(|component| AssertUnwindSafe(component.handle(request)).catch_unwind());
+        async move {
+            let answer = match timeout(self.limits.component, answering?).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => return Err(Refusal::Component(format!("{} panicked", route.component))),
+                Err(_) => {
+                    let text = format!("{} did not answer within {:?}", route.component, self.limits.component);
+                    return Err(Refusal::Component(text));
+                }
+            };
+            self.steps(id).take(started, || Step::Dispatched {
+                component: route.component,
+                rpc: route.rpc.to_string(),
+                version: version.map(ApiVersion),
+                status: answer.status().as_u16(),
+            });
+            Ok(passed(answer))
+        }
     }
 }
 

@@ -13,3 +13,4 @@ mod outward;
 mod policy;
 mod smuggling;
 mod support;
+mod traces;
