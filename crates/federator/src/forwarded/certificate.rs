@@ -147,7 +147,8 @@ mod tests {
         let pem = pem();
         let good = escaped(&pem);
         let plus = escaped(&pem).replace("%2B", "+");
-        let half = &good[..good.len() / 2];
+        // Not amid an escape, which would be another error.
+        let half = &escaped(&pem[..pem.len() / 2]);
         let other = pem.replace("CERTIFICATE", "PUBLIC KEY");
         for (what, values, expected) in [
             ("absent", &[][..], Error::Missing),

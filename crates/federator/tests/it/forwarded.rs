@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use axum::body::Body;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use federation_api::{Component, DEFAULT_MAX_BODY};
+use federation_api::{Component, DEFAULT_MAX_BODY, RpcName};
 use federator::{
     component::HttpComponent,
     forwarded::Forwarded,
@@ -22,14 +22,14 @@ use http::{Request, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use services::FederationComponent;
 use tls::issue::{Issued, LeafRequest, Validity};
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use types::{Clock, Timestamp};
 
 use crate::support::{
-    Backend, Setup,
+    Backend, PATIENCE, Setup,
     log::Warnings,
     plain::{Answer, Raw, Scripted, ask_both, header_lines, post, serve},
-    validity,
+    soon, validity,
 };
 
 const PATH: &str = "/federation/brig/get-user-by-handle";
@@ -113,7 +113,10 @@ impl Bench {
 
 /// A listener for which 127.0.0.1 is a proxy and nobody else.
 async fn listen(brig: Arc<dyn FederationComponent>, change: impl FnOnce(&mut Forwarded)) -> (Backend, SocketAddr) {
-    let components = Components::from([(Component::Brig, brig)]);
+    listen_for(Components::from([(Component::Brig, brig)]), change).await
+}
+
+async fn listen_for(components: Components, change: impl FnOnce(&mut Forwarded)) -> (Backend, SocketAddr) {
     let backend = Backend::with(Setup { components, ..Setup::default() }).await;
     backend.dns.publish("b.example", 60, &[(0, 0, 443, "fed.b.example.")]);
     let mut forwarded = Forwarded {
@@ -426,6 +429,85 @@ async fn bodies_are_read_of_those_that_are_let_in_and_within_limits() {
     let answer = Raw::connect(bench.address).await.ask(begun("stranger.example")).await.unwrap();
     assert_eq!(answer.told(), (400, "federation-denied".into()));
     assert_eq!(bench.calls(), before);
+}
+
+/// The proxy's connection goes on behind a refusal, where what it still has to send is short.
+#[tokio::test]
+async fn short_bodies_of_refused_requests_are_read_and_long_ones_not_waited_for() {
+    let bench = Bench::with(|forwarded| {
+        let bodies = &mut forwarded.limits.bodies;
+        (bodies.discarded_bytes, bodies.discarding) = (1000, PATIENCE);
+    })
+    .await;
+    let stranger = ("wire-origin-domain", "stranger.example");
+    for (headers, expected) in
+        [([ORIGIN, (CERTIFICATE, "bad")], 400), ([stranger, (CERTIFICATE, bench.good.as_str())], 400)]
+    {
+        let mut proxy = Raw::connect(bench.address).await;
+        // The body comes later than the head, so that the answer could overtake it.
+        let request = post(PATH, &headers, &"0".repeat(1000));
+        let (head, body) = request.split_at(request.len() - 500);
+        proxy.say(head).await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(proxy.ask(body).await.unwrap().status, expected);
+        let good = post(PATH, &[ORIGIN, (CERTIFICATE, &bench.good)], "1");
+        assert_eq!(proxy.ask(good).await.unwrap().status, 200, "the connection goes on");
+
+        let began = Instant::now();
+        let request = post(PATH, &headers, &"0".repeat(1001));
+        let answer = Raw::connect(bench.address).await.ask(&request[..request.len() - 1]).await.unwrap();
+        assert_eq!(answer.status, expected);
+        assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn an_rpc_that_carries_messages_may_bring_more() {
+    let galley = Arc::new(Brig::default());
+    let components = Components::from([(Component::Galley, Arc::clone(&galley) as Arc<dyn FederationComponent>)]);
+    let (backend, address) = listen_for(components, |_| {}).await;
+    let good = escaped(&pem(&backend.certificate("fed.b.example")));
+    let headers = [ORIGIN, (CERTIFICATE, good.as_str())];
+    let large = RpcName::of::<federation_api::galley::SendMessage>();
+    let body = "0".repeat(DEFAULT_MAX_BODY + 1);
+    assert_eq!(ask_both(address, &format!("/federation/galley/{large}"), &headers, &body).await.status, 200);
+    assert_eq!(galley.0.lock().unwrap()[0].body().len(), body.len());
+    let request = post("/federation/galley/on-conversation-created", &headers, &body);
+    assert_eq!(Raw::connect(address).await.ask(request).await.unwrap().status, 413);
+}
+
+/// A body is held until its request is answered.
+#[tokio::test]
+async fn bodies_of_requests_that_are_being_answered_count() {
+    struct Silent(Arc<Notify>);
+
+    #[async_trait]
+    impl FederationComponent for Silent {
+        async fn handle(&self, _: Request<Bytes>) -> Response<Body> {
+            self.0.notify_one();
+            std::future::pending().await
+        }
+    }
+
+    let began = Arc::new(Notify::new());
+    let (backend, address) = listen(Arc::new(Silent(Arc::clone(&began))), |forwarded| {
+        let bodies = &mut forwarded.limits.bodies;
+        (bodies.memory, bodies.memory_per_address, bodies.idle) = (100, 100, SHORT);
+    })
+    .await;
+    let good = escaped(&pem(&backend.certificate("fed.b.example")));
+    let of = |length: usize| post(PATH, &[ORIGIN, (CERTIFICATE, &good)], &"0".repeat(length));
+    let mut first = Raw::connect(address).await;
+    first.say(of(60)).await;
+    soon(began.notified()).await;
+    let answer = Raw::connect(address).await.ask(of(41)).await.unwrap();
+    assert_eq!(answer.told(), (503, "service-unavailable".into()));
+    assert_eq!(answer.headers["retry-after"], "1");
+    let mut second = Raw::connect(address).await;
+    second.say(of(40)).await;
+    soon(began.notified()).await;
 }
 
 /// A share is that of the peer, not of the proxy through which all come.
