@@ -16,6 +16,11 @@ impl std::fmt::Debug for Values {
 }
 
 impl Values {
+    /// What stands at the top under that key.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
     /// Reads the text of one file.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! `ferrule config import-helm` with the keys and values of wire-server's documentation on federation, and
 //! `ferrule config nginx`.
 
+mod chart;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -318,81 +320,4 @@ fn nginx_takes_what_the_command_prints_for_an_imported_configuration() {
         .expect("nginx is installed");
     let said = String::from_utf8_lossy(&checked.stderr).into_owned();
     assert!(checked.status.success() && said.contains("test is successful"), "{said}");
-}
-
-/// Renders the chart with values, as YAML documents.
-fn rendered(place: &Place, mode: &str, texts: &[&str]) -> Result<String, String> {
-    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/helm/ferrule");
-    let mut helm = std::process::Command::new(std::env::var_os("FERRULE_TEST_HELM").expect("where helm is"));
-    helm.args(["template", "r"]).arg(chart).arg("--set").arg(format!("mode={mode}"));
-    for (number, text) in (0..).zip(texts) {
-        helm.arg("-f").arg(place.values(&format!("chart-{number}.yaml"), text));
-    }
-    let output = helm.output().expect("helm is there");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
-}
-
-/// The block text at a key, such as a file in a ConfigMap.
-fn block(rendered: &str, key: &str) -> String {
-    let start = rendered.find(&format!("  {key}: |\n")).expect("the file is rendered");
-    let lines = rendered[start..].lines().skip(1);
-    lines
-        .take_while(|line| line.is_empty() || line.starts_with("    "))
-        .map(|line| format!("{}\n", line.trim()))
-        .collect()
-}
-
-#[test]
-#[ignore = "needs helm"]
-fn the_chart_makes_of_the_same_values_what_the_import_makes() {
-    let place = Place::new();
-    place.import(&MANUAL).unwrap();
-    let out = place.out().display().to_string();
-    let keys = |name| fs::read_to_string(place.out().join(name)).unwrap().trim().to_owned();
-    let tokens = format!(
-        "brig: {{secrets: {{zAuth: {{privateKeys: '{}', publicKeys: '{}'}}}}}}",
-        keys("zauth-private.txt"),
-        keys("zauth-public.txt")
-    );
-    let full = rendered(&place, "full", &[&MANUAL[..], &[&tokens]].concat()).unwrap();
-    for kind in ["kind: StatefulSet", "kind: Service", "kind: Secret", "volumeClaimTemplates"] {
-        assert!(full.contains(kind), "{kind}");
-    }
-    let config = place.out().join("chart.toml");
-    let data = format!("{out}/data");
-    fs::write(&config, block(&full, "ferrule.toml").replace("/etc/ferrule", &out).replace("/var/lib/ferrule", &data))
-        .unwrap();
-    let config = config.display().to_string();
-    let check = run_program(ferrule(), ["config", "check", "--config", &config]).unwrap();
-    assert!(check.status.success(), "{}", check.stderr);
-    let federation = |config: &str| {
-        let shown = run_program(ferrule(), ["config", "show", "--config", config]).unwrap().stdout;
-        shown[shown.find("[federation]").expect("it federates")..].split("\n[internal]").next().unwrap().to_owned()
-    };
-    let both = [federation(&config), federation(&place.config())].map(|text| {
-        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        lines.sort();
-        lines
-    });
-    assert_eq!(both[0], both[1]);
-
-    let federator = rendered(&place, "federator", &MANUAL).unwrap();
-    for told in ["name: federator\n", "path: /i/status", "port: 8080", "name: federator-ext", "port: 8081"] {
-        assert!(federator.contains(told), "{told}");
-    }
-    // Indentation counts in YAML: the block as it stands.
-    let start = federator.find("  federator.yaml: |\n").unwrap();
-    let yaml: String = federator[start..]
-        .lines()
-        .skip(1)
-        .take_while(|line| line.starts_with("    "))
-        .map(|line| format!("{}\n", &line[4..]))
-        .collect();
-    let (read, _) = wire_server_config::federator::FederatorYaml::read(&yaml).unwrap();
-    assert_eq!((read.federator_internal.port, read.federator_external.port), (8080, 8081));
-    assert!(read.opt_settings.federation_strategy.is_some(), "{yaml}");
-    let other = "galley: {config: {settings: {federationDomain: other.example}}}";
-    let told = rendered(&place, "full", &[&MANUAL[..], &[&tokens, other]].concat()).unwrap_err();
-    assert!(told.contains("the backend domain must be set, and be the same everywhere"), "{told}");
 }

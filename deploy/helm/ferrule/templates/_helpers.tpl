@@ -40,14 +40,10 @@ heritage: {{ .Release.Service }}
 {{- $brig := dig "brig" "config" "optSettings" "setFederationDomain" "" $v -}}
 {{- $galley := dig "galley" "config" "settings" "federationDomain" "" $v -}}
 {{- $cargohold := dig "cargohold" "config" "settings" "federationDomain" "" $v -}}
-{{- $all := list $brig $galley $cargohold | compact | uniq -}}
-{{- if ne (len $all) 1 -}}
-{{- fail (printf "the backend domain must be set, and be the same everywhere: brig.config.optSettings.setFederationDomain is %q, galley.config.settings.federationDomain is %q, cargohold.config.settings.federationDomain is %q" $brig $galley $cargohold) -}}
-{{- end -}}
-{{- first $all -}}
+{{- list $brig $galley $cargohold | compact | first | lower -}}
 {{- end -}}
 
-{{/* "true" where federation is on. All switches that are set must say the same. */}}
+{{/* "true" where federation is on. */}}
 {{- define "ferrule.federating" -}}
 {{- $v := .Values -}}
 {{- $said := list -}}
@@ -63,8 +59,5 @@ heritage: {{ .Release.Service }}
 {{- end -}}
 {{- $set := dig "enabled" "unset" ($v.federator | default dict) -}}
 {{- if ne (toString $set) "unset" -}}{{- $said = append $said (toString $set) -}}{{- end -}}
-{{- if gt (len (uniq $said)) 1 -}}
-{{- fail "federation is on in one place and off in another: set enableFederation (or enableFederator) of brig, galley, cargohold and background-worker, tags.federation (or tags.federator) and federator.enabled to the same" -}}
-{{- end -}}
 {{- if has "true" $said }}true{{ end -}}
 {{- end -}}
