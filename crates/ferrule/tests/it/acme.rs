@@ -383,9 +383,11 @@ fn a_stand_alone_federator_obtains_its_certificate_by_the_same_section() {
         let answer = caller.call(peer.domain.as_str(), "brig", "api-version", &json!([])).await.unwrap();
         answer.expect_status(200);
         // By it, with the same certificate.
-        let server = ForeignBackend::start(&peer.certificate, script(|_| Reply::json(&json!({})))).await.unwrap();
-        net.world.publish(&peer.domain, &peer.infra, server.address());
-        let path = format!("/rpc/{}/brig/get-user-by-handle", peer.domain);
+        let other = net.world.stranger("other").unwrap();
+        let server = ForeignBackend::start(&other.certificate, script(|_| Reply::json(&json!({})))).await.unwrap();
+        net.world.publish(&other.domain, &other.infra, server.address());
+        components.allow(&other.domain).await.unwrap();
+        let path = format!("/rpc/{}/brig/get-user-by-handle", other.domain);
         let call = Call::post(&Place::Tcp(federated.outward), &path, &json!("bob"));
         call.header("wire-origin-domain", folder.domain().as_str()).send().await.unwrap().expect_status(200);
         assert!(check(&config).status.success());
