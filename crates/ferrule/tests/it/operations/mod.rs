@@ -6,3 +6,4 @@ mod logs;
 mod reload;
 mod scene;
 mod supervisor;
+mod traces;
