@@ -18,12 +18,10 @@ use types::{Clock, Domain};
 
 use crate::{
     certified::{Awaited, SERVING},
+    limits::BACKLOG,
     node::{StartError, Surroundings},
     running::Running,
 };
-
-/// How many connections wait to be accepted, as many as the library lets a listener have.
-const BACKLOG: u32 = 1024;
 
 /// What an [`Outside`] is made of.
 pub(crate) struct Setup {
