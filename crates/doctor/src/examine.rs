@@ -16,7 +16,7 @@ use wire_server_config::{import, values::Values};
 
 use crate::{
     catalogue::{CHECKS, Check, Group},
-    checks::{configuration, dns, own_tls, partner, processes},
+    checks::{answers, configuration, dns, ingress, own_tls, partner, processes},
     facts::{
         listener::{self, Listener},
         local::{Local, Node},
@@ -159,8 +159,8 @@ impl Examination<'_> {
         findings.add(16, || own_tls::keys(material));
         findings.add(17, || own_tls::usages(material, &listener));
         findings.add(18, || own_tls::algorithms(material, &listener));
-        findings.add(19, || own_tls::protocols(&listener));
-        findings.add(20, || own_tls::demands_certificate(&listener));
+        findings.add(19, || ingress::protocols(&listener));
+        findings.add(20, || ingress::demands_certificate(&listener));
         findings.add(52, || processes::federator(&local.processes.federator));
         findings.add(53, || processes::components(&local.processes.components));
 
@@ -246,10 +246,10 @@ impl Findings {
         self.about(24, who, || partner::depth(seen, ours));
         self.about(25, who, || partner::both_directions(seen, ours));
         self.about(26, who, || partner::allowed_here(seen, ours));
-        self.about(27, who, || partner::allowed_there(seen, ours));
-        self.about(28, who, || partner::origin(seen, ours));
-        self.about(29, who, || partner::versions(seen));
-        self.about(30, who, || partner::round_trip(seen));
+        self.about(27, who, || answers::allowed_there(seen, ours));
+        self.about(28, who, || answers::origin(seen, ours));
+        self.about(29, who, || answers::versions(seen));
+        self.about(30, who, || answers::round_trip(seen));
     }
 
     fn about(&mut self, id: u8, partner: Option<&Domain>, outcome: impl FnOnce() -> Outcome) {

@@ -1,7 +1,9 @@
 //! What the facts mean: one plain function for each check.
 
+pub(crate) mod answers;
 pub(crate) mod configuration;
 pub(crate) mod dns;
+pub(crate) mod ingress;
 pub(crate) mod own_tls;
 pub(crate) mod partner;
 pub(crate) mod processes;

@@ -1,6 +1,5 @@
-//! Checks 21 to 30: another backend.
+//! Checks 21 to 26: another backend.
 
-use federation_api::{SUPPORTED, negotiate};
 use federator::discovery::ResolverError;
 use tls::{
     Identity, Roots, ServerRefusal,
@@ -11,7 +10,7 @@ use types::{Domain, FederationPolicy, Timestamp};
 use super::count;
 use crate::{
     facts::{
-        partner::{Partner, supported},
+        partner::Partner,
         probe::{Reply, Seen, Trouble},
         processes::Carried,
         service::Service,
@@ -351,129 +350,4 @@ pub(crate) fn allowed_here(partner: &Partner, ours: Ours<'_>) -> Outcome {
             "Allow it with `ferrule federation allow {d}`, or list it in `[[federation.remotes]]` (allowedDomains)."
         ),
     })
-}
-
-/// Check 27: they allow us.
-pub(crate) fn allowed_there(partner: &Partner, ours: Ours<'_>) -> Outcome {
-    let (d, own) = (&partner.domain, ours.domain);
-    match (&partner.versions, first_label(partner)) {
-        (None, _) => Outcome::skip("nothing was asked"),
-        (_, Some("federation-denied")) => {
-            Outcome::fail(format!("{d} answered federation-denied: ask its operator to allow {own}."))
-                .remedy(format!("Ask the operator of {d} to allow {own} (federationStrategy.allowedDomains; with Ferrule: `ferrule federation allow {own}`)."))
-        }
-        _ => Outcome::pass(format!("{d} does not deny {own}")),
-    }
-}
-
-/// The first label that it refused us with.
-fn first_label(partner: &Partner) -> Option<&str> {
-    [&partner.versions, &partner.lookup].into_iter().flatten().find_map(|reply| match reply {
-        Reply::Answer { status: 200..=299, .. } => None,
-        Reply::Answer { label, .. } => label.as_deref(),
-        _ => None,
-    })
-}
-
-/// Check 28: they believe that we are who we say.
-pub(crate) fn origin(partner: &Partner, ours: Ours<'_>) -> Outcome {
-    let (d, own) = (&partner.domain, ours.domain);
-    if let Some(Reply::Answer { status, label: Some(label), message, .. }) = &partner.versions {
-        match (*status, label.as_str()) {
-            (403, "authentication-failure") => {
-                return Outcome::fail(format!("{d} reports authentication-failure: {message}"));
-            }
-            (_, "domain-parse-error" | "no-origin-domain") => {
-                return Outcome::fail(format!("{d} does not take our name: {status} {label} ({message})")).remedy(format!(
-                    "Ask the operator of {d} whether a proxy of theirs takes the header Wire-Origin-Domain away or changes it."
-                ));
-            }
-            (422, "invalid-domain") | (400, "discovery-failure") => {
-                return Outcome::fail(format!("{d} cannot find us: {status} {label} ({message})")).remedy(format!(
-                    "Look whether {} can be seen from where {d} is: its name server does not find it.",
-                    ours.service.name
-                ));
-            }
-            _ => {}
-        }
-    }
-    let Some(identity) = ours.identity else {
-        return match ours.outside {
-            true => Outcome::pass(format!("{d} believes that our federator speaks for {own}")),
-            false => Outcome::skip("our client certificate cannot be used"),
-        };
-    };
-    let targets: Vec<&str> = ours.service.targets.iter().map(|one| one.target.host.as_str()).collect();
-    if targets.iter().any(|target| identity.leaf().presents(target)) {
-        return Outcome::pass(format!(
-            "the SRV record of {own} names {}, and so does our certificate",
-            targets.join(", ")
-        ));
-    }
-    let names = identity.leaf().names().join(", ");
-    let record = if targets.is_empty() { "there is none".to_owned() } else { targets.join(", ") };
-    Outcome::fail(format!(
-        "{d} will report authentication-failure: none of our SRV targets is in the SAN. SRV: {record}; certificate: {names}."
-    ))
-}
-
-/// Check 29: a version in common.
-pub(crate) fn versions(partner: &Partner) -> Outcome {
-    let d = &partner.domain;
-    let Some(reply) = &partner.versions else { return Outcome::skip("nothing was asked") };
-    let Reply::Answer { status, label, message, .. } = reply else { return Outcome::skip("there was no answer") };
-    if !(200..=299).contains(status) {
-        let told = label.as_deref().unwrap_or(message);
-        return Outcome::fail(format!("Call reached {d} but failed: {status} {told}")).remedy(of_refused_versions(
-            d,
-            *status,
-            label.as_deref(),
-        ));
-    }
-    let Some(info) = supported(reply) else {
-        return Outcome::fail(format!("{d} answers api-version with something that is no list of versions: {message}"))
-            .remedy(format!("Ask the operator of {d} what answers at POST /federation/brig/api-version."));
-    };
-    let we = SUPPORTED.map(|version| version.to_string()).join(", ");
-    let they = info.supported_versions.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-    match negotiate(&info) {
-        Ok(version) => Outcome::pass(format!("version {version}: we speak {we}, they {they}")),
-        Err(error) => Outcome::fail(format!(
-            "No common federation API version: we {we}, they {they} (federation-version-error): {error}"
-        )),
-    }
-}
-
-/// What to do where `api-version` is answered with an error that no other check is about.
-fn of_refused_versions(d: &Domain, status: u16, label: Option<&str>) -> String {
-    match (status, label) {
-        (_, Some("federation-not-enabled")) => {
-            format!("Ask the operator of {d} to switch federation on (enableFederation, tags.federator).")
-        }
-        (429 | 503, _) => format!("Try again in a while; if it stays so, ask the operator of {d}: it is overloaded."),
-        (500..=599, _) => format!(
-            "Ask the operator of {d} to look at its brig: its federator is there, and the component behind it does not answer."
-        ),
-        _ => format!(
-            "Ask the operator of {d} what answers at POST /federation/brig/api-version: it is no federator that we know."
-        ),
-    }
-}
-
-/// Check 30: there and back.
-pub(crate) fn round_trip(partner: &Partner) -> Outcome {
-    let d = &partner.domain;
-    match &partner.lookup {
-        None => Outcome::skip("nothing was asked"),
-        Some(Reply::Answer { status: 200..=299, took, .. }) => {
-            Outcome::pass(format!("a random handle was looked up within {} ms", took.as_millis()))
-        }
-        Some(Reply::Answer { status, label, message, .. }) => {
-            let label = label.as_deref().unwrap_or("without label");
-            Outcome::fail(format!("Call reached {d} but failed: {status} {label} ({message})"))
-        }
-        Some(Reply::Refused(reason) | Reply::Broken(reason) | Reply::Silent(reason)) => {
-            Outcome::fail(format!("Call reached {d} but failed: {reason}"))
-        }
-    }
 }

@@ -1,8 +1,8 @@
 //! Backends in good health, and the forms of the report.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
-use testkit::process::{self, DevPlan, Reserved};
+use testkit::process::{self, Child, DevPlan, Reserved};
 
 use super::{examined::Examined, patient::Patient};
 use crate::support::{ferrule, run};
@@ -27,6 +27,25 @@ fn every_backend_of_dev_is_well() {
         }
         dev.stop().unwrap();
     });
+}
+
+#[test]
+fn the_backends_of_the_demonstration_are_well() {
+    let mut demo = Child::start(ferrule(), ["demo"]).unwrap();
+    let certificate = "/a.example/federation.pem";
+    let printed = demo.until("the commands to try", |demo| {
+        demo.output().0.split_whitespace().find_map(|word| word.strip_suffix(certificate).map(PathBuf::from))
+    });
+    let folder = printed.unwrap();
+    let examined = |domain: &str| {
+        let config = folder.join(domain).join("ferrule.toml").display().to_string();
+        Examined::of(process::run(ferrule(), ["doctor", "--json", "--config", &config]).unwrap())
+    };
+    examined("a.example").is_well();
+    examined("b.example").is_well();
+    // Whom b.example does not allow, which is what the demonstration shows.
+    examined("c.example").fails(27, "b.example answered federation-denied", "to allow c.example");
+    assert!(demo.interrupt().unwrap().success());
 }
 
 #[test]
