@@ -176,6 +176,17 @@ mod tests {
         }
     }
 
+    /// What is inside is an error, or there is nothing inside.
+    #[test]
+    fn an_inner_error_that_is_no_object_is_left_out() {
+        for inner in [json!("text"), json!(null), json!([1]), json!(7)] {
+            let sent = json!({"code": 533, "label": "federation-remote-error", "inner": inner,
+                "message": "A remote federator failed with status code: 404"});
+            let (status, error) = told(533, &sent.to_string());
+            assert_eq!((status, error.get("inner")), (533, None), "{inner}");
+        }
+    }
+
     #[test]
     fn doubts_about_the_version_survive() {
         let body = json!({"code": 533, "label": "federation-remote-error", "inner": {"code": 404, "label": "x", "message": ""},
