@@ -109,7 +109,8 @@ impl Bound {
         let tracker = TaskTracker::new();
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
         let begin = |client: Client, place: OwnedSemaphorePermit, right: Option<Admitted>| {
-            let served = client.serve(router.clone(), stop.clone());
+            // On the heap before there is a task, which else would have room for it more than once.
+            let served = Box::pin(client.serve(router.clone(), stop.clone()));
             let cut = cut.clone();
             tracker.spawn(async move {
                 cut.run_until_cancelled_owned(served).await;

@@ -1,6 +1,11 @@
 //! Runs connections to their end.
 
-use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
 
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::{
@@ -21,14 +26,13 @@ pub enum End<E> {
 }
 
 /// Runs a connection, and ends it when it lasts too long, when its last answer was given, or in good order once it is to
-/// stop.
+/// stop. It stays where it is: each future that it passed through would have room for it as long as it lasts.
 pub async fn drive<C: GracefulConnection>(
-    connection: C,
+    mut connection: Pin<&mut C>,
     watched: &Watched,
     limits: &Limits,
     stop: &CancellationToken,
 ) -> End<C::Error> {
-    let mut connection = pin!(connection);
     let mut stopped = pin!(stop.cancelled());
     let mut asked_to_stop = false;
     let mut alarm = pin!(sleep_until(Instant::now()));

@@ -1,6 +1,6 @@
 //! One connection, from its first byte to its last.
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::{convert::Infallible, net::SocketAddr, pin::pin};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use http::{HeaderValue, Request, Version, header};
@@ -57,14 +57,21 @@ pub(super) async fn serve<S>(
         }
     });
     let (wire, slot) = Wire::new(stream, watched.clone());
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(wire), service);
-    match listening::drive(connection, &watched, &times.of_connections(), stop).await {
-        End::Done(Ok(())) => {
+    // The connection is gone before its stream is looked for, which it puts back when it goes.
+    let end = {
+        let connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(wire), service));
+        listening::drive(connection, &watched, &times.of_connections(), stop).await
+    };
+    match end {
+        End::Done(done) => {
+            // Also where a request was answered before its body had come.
+            if let Err(error) = done {
+                tracing::debug!(%error, "a client's connection broke");
+            }
             if let Some(stream) = slot.take() {
                 listening::linger(stream, times.linger).await;
             }
         }
-        End::Done(Err(error)) => tracing::debug!(%error, "a client's connection broke"),
         End::Expired(expired) => tracing::debug!(?expired, "a client's connection is ended"),
     }
 }
@@ -73,9 +80,10 @@ pub(super) async fn serve<S>(
 mod tests {
     use std::time::Duration;
 
-    use axum::routing::get;
+    use axum::routing::{get, post};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+        net::{TcpListener, TcpStream},
         time::timeout,
     };
 
@@ -201,8 +209,39 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn last_words_arrive_although_the_client_keeps_sending() {
+        const LENGTH: usize = 8 << 20;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (server, peer) = listener.accept().await.unwrap();
+        // It answers without looking at the body.
+        let router = Router::new().route("/", post(|| async { "last words" }));
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(async move { serve(server, Some(peer), router, &unhurried(), &stop).await });
+        let (mut answers, mut sends) = client.into_split();
+        let sending = tokio::spawn(async move {
+            sends
+                .write_all(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n").as_bytes())
+                .await?;
+            for _ in 0..LENGTH / 1024 {
+                sends.write_all(&[b'x'; 1024]).await?;
+            }
+            Ok::<_, std::io::Error>(())
+        });
+        let mut answer = String::new();
+        timeout(SOON, answers.read_to_string(&mut answer))
+            .await
+            .expect("it goes on")
+            .expect("the answer is taken back");
+        assert!(answer.ends_with("last words"), "{answer}");
+        timeout(SOON, sending).await.expect("it goes on").unwrap().expect("somebody reads on");
+        drop(answers);
+        ends("a connection that its client left", serving).await;
+    }
+
+    #[tokio::test]
     async fn an_http_2_client_that_answers_no_ping_is_gone() {
-        let times = Times { ping_interval: SHORT, ping_timeout: SHORT, ..unhurried() };
+        let times = Times { ping_interval: SHORT, ping_timeout: SHORT, linger: SHORT, ..unhurried() };
         let (mut client, serving) = connect(times);
         client.write_all(H2).await.unwrap();
         ends("a dead HTTP/2 connection", serving).await;

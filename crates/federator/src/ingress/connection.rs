@@ -1,6 +1,10 @@
 //! One connection, from the handshake to its last byte.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use http::HeaderMap;
 use hyper::{
@@ -70,8 +74,9 @@ pub(super) async fn serve(
     let caller = Arc::new(caller);
 
     let end = match protocol {
-        Protocol::Http1 => http1(wire, &caller, &shutdown).await,
-        Protocol::Http2 => http2(wire, &caller, &shutdown).await,
+        // Each on the heap: this future has room for neither, nor for both.
+        Protocol::Http1 => Box::pin(http1(wire, &caller, &shutdown)).await,
+        Protocol::Http2 => Box::pin(http2(wire, &caller, &shutdown)).await,
     };
     caller.report(&HeaderMap::new());
     if let Some(stream) = slot.take() {
@@ -89,7 +94,7 @@ async fn http1(wire: Wire, caller: &Arc<Caller>, shutdown: &CancellationToken) -
         .header_read_timeout(None)
         .max_header_size(limits.header_bytes)
         .max_buf_size(limits.header_bytes + BUFFER_BEYOND_HEADERS);
-    drive(http.serve_connection(TokioIo::new(wire), responding(caller)), caller, shutdown).await
+    drive(pin!(http.serve_connection(TokioIo::new(wire), responding(caller))), caller, shutdown).await
 }
 
 async fn http2(wire: Wire, caller: &Arc<Caller>, shutdown: &CancellationToken) -> End<hyper::Error> {
@@ -104,7 +109,7 @@ async fn http2(wire: Wire, caller: &Arc<Caller>, shutdown: &CancellationToken) -
         .initial_connection_window_size(limits.connection_window)
         .keep_alive_interval(limits.ping_interval)
         .keep_alive_timeout(limits.ping_timeout);
-    drive(http.serve_connection(TokioIo::new(wire), responding(caller)), caller, shutdown).await
+    drive(pin!(http.serve_connection(TokioIo::new(wire), responding(caller))), caller, shutdown).await
 }
 
 /// Answers every request of a connection in its caller's name.
@@ -118,7 +123,7 @@ fn responding(
     })
 }
 
-async fn drive<C>(connection: C, caller: &Caller, shutdown: &CancellationToken) -> End<hyper::Error>
+async fn drive<C>(connection: Pin<&mut C>, caller: &Caller, shutdown: &CancellationToken) -> End<hyper::Error>
 where
     C: GracefulConnection<Error = hyper::Error>,
 {

@@ -98,11 +98,11 @@ impl Open {
         // Answers are small and wait for nobody.
         let _ = tcp.set_nodelay(true);
         let (shared, shutdown, abandon) = (Arc::clone(&self.shared), self.shutdown.clone(), self.abandon.clone());
-        let served = connection::serve(shared, admitted.body_memory(), tcp, address, shutdown);
+        // On the heap before there is a task, which else would have room for it more than once.
+        let served = Box::pin(connection::serve(shared, admitted.body_memory(), tcp, address, shutdown));
         self.tracker.spawn(async move {
             let _admitted = admitted;
-            // On the heap: the task of an idle connection stays small.
-            abandon.run_until_cancelled_owned(Box::pin(served)).await;
+            abandon.run_until_cancelled_owned(served).await;
         });
     }
 
