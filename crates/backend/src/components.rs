@@ -12,13 +12,13 @@ use axum::{
     response::Response,
 };
 use federation_api::{Component, RpcName, max_body};
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use public_api::{Failure, error::common};
 use services::FederationComponent;
 use tokio::time::timeout;
 use tower::ServiceExt;
-use types::AddressBlock;
+use types::{AddressBlock, Rng, TraceContext};
 
 use crate::limits;
 
@@ -35,6 +35,8 @@ pub(crate) struct Behind {
     pub(crate) internal: Router,
     /// Where the federator is.
     pub(crate) federators: Vec<AddressBlock>,
+    /// For the places of calls in their traces.
+    pub(crate) rng: Arc<dyn Rng>,
 }
 
 /// Answers those federators.
@@ -61,7 +63,10 @@ async fn answer(
     let Some(rpc) = path.strip_prefix("/federation/").and_then(|rpc| rpc.parse::<RpcName>().ok()) else {
         return web::plain(StatusCode::NOT_FOUND, "There is nothing here");
     };
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let texts = |name| head.headers.get_all(name).iter().filter_map(|value: &HeaderValue| value.to_str().ok());
+    let trace = TraceContext::received(texts, behind.rng.as_ref());
+    head.extensions.insert(trace);
     match read(body, max_body(behind.component, &rpc)).await {
         Ok(body) => behind.answers.handle(Request::from_parts(head, body)).await,
         Err(failure) => web::failure(&failure),
@@ -112,6 +117,7 @@ mod tests {
             answers: Arc::clone(answers) as Arc<dyn FederationComponent>,
             internal,
             federators: vec!["192.0.2.0/28".parse().unwrap(), "2001:db8::7".parse().unwrap()],
+            rng: Arc::new(types::SeededRng::new(1)),
         };
         let mut request = http::Request::builder()
             .method(method)

@@ -124,7 +124,8 @@ impl Joined {
         match self {
             Self::Apart => {}
             Self::Through(Through { listener, federators, .. }) => {
-                let behind = Behind { component: Component::Brig, answers: brig, internal, federators };
+                let rng = Arc::clone(&surroundings.rng);
+                let behind = Behind { component: Component::Brig, answers: brig, internal, federators, rng };
                 running.listen(listener, durations.around(components::router(behind)));
             }
             Self::Within(within) => {

@@ -13,6 +13,7 @@ use http_body_util::Full;
 use public_api::error::common;
 use services::{Body, FederationComponent};
 use tokio::time::timeout;
+use tracing::{Instrument, Span};
 use types::TraceContext;
 
 use self::connections::Connections;
@@ -46,11 +47,13 @@ impl HttpComponent {
 
     async fn ask(&self, mut request: Request<Bytes>) -> Result<Response<Body>, String> {
         request.headers_mut().insert(HOST, self.host.clone());
-        if let Some(trace) = request.extensions_mut().remove::<TraceContext>() {
-            header::set_trace(request.headers_mut(), &trace);
+        let trace = request.extensions_mut().remove::<TraceContext>();
+        if let Some(trace) = &trace {
+            header::set_trace(request.headers_mut(), trace);
         }
+        let span = trace.as_ref().map_or_else(Span::none, span);
         let request = request.map(Full::new);
-        match timeout(self.limits.answer_head, self.connections.ask(request)).await {
+        match timeout(self.limits.answer_head, self.connections.ask(request)).instrument(span).await {
             // 101: nobody asked for another protocol.
             Ok(Ok(answer)) if answer.status().is_informational() => Err(format!("the answer is {}", answer.status())),
             Ok(Ok(answer)) => {
@@ -61,6 +64,17 @@ impl HttpComponent {
             Err(_) => Err(format!("no answer within {:?}", self.limits.answer_head)),
         }
     }
+}
+
+/// For traces alone: log lines have it all from the call of the remote, which is around it.
+fn span(trace: &TraceContext) -> Span {
+    tracing::debug_span!(
+        "component",
+        otel.kind = "client",
+        otel.trace = %trace.trace,
+        otel.span = %trace.span,
+        otel.parent = trace.parent.map(tracing::field::display),
+    )
 }
 
 #[async_trait]

@@ -13,6 +13,7 @@ use axum::{Router, extract::ConnectInfo, routing::any};
 use federation_api::{Component, RpcName, max_body};
 use http::{Request, Response, request::Parts};
 use services::{Body, CallContext, Outbound, RpcCall};
+use tracing::{Instrument, Span, field::Empty};
 use types::{Domain, Rng, TraceContext};
 
 use crate::{
@@ -96,14 +97,31 @@ impl Outward {
         };
         let path = format!("/federation/{component}/{rpc}");
         let trace = TraceContext::received(|name| header::texts(&head.headers, name), self.rng.as_ref());
+        let span = span(&id, &rpc, &trace);
         let context = CallContext { trace: Some(trace), ..CallContext::new(id) };
         let version = head.headers.get(header::WIRE_API_VERSION).cloned();
         let call = RpcCall { target: target.clone(), component, rpc, version, body, context };
-        match self.outbound.send(call).await {
+        let answer = match self.outbound.send(call).instrument(span.clone()).await {
             Ok(answer) => answer,
             Err(error) => error.to_failure(&target, &path).to_response().map(Body::from),
-        }
+        };
+        span.record("otel.status", answer.status().as_u16());
+        answer
     }
+}
+
+/// For traces alone: log lines have it all from the call to the remote, which is within.
+fn span(id: &str, rpc: &RpcName, trace: &TraceContext) -> Span {
+    tracing::debug_span!(
+        "call",
+        request = id,
+        %rpc,
+        otel.kind = "server",
+        otel.trace = %trace.trace,
+        otel.span = %trace.span,
+        otel.parent = trace.parent.map(tracing::field::display),
+        otel.status = Empty,
+    )
 }
 
 /// The call that a request's head asks for.

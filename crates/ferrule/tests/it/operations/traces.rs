@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use testkit::{
+    World,
     collector::{Collector, Span, Taking},
     load::{Habit, Load},
     process::Reserved,
@@ -13,10 +14,11 @@ use super::{
     logs::{LogIn, Two},
     scene::{Backend, until},
 };
-use crate::support::run;
+use crate::support::{Pair, run};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CLIENTS_SPAN: &str = "b7ad6b7169203331";
+const INTERNAL: u64 = 1;
 const SERVER: u64 = 2;
 const CLIENT: u64 = 3;
 
@@ -73,6 +75,45 @@ fn assert_one_tree(spans: &[Span]) {
         let expected = (CLIENTS_SPAN, "a.example", SERVER);
         assert_eq!((top.parent.as_str(), top.domain.as_str(), top.kind), expected, "{spans:#?}");
     }
+}
+
+#[test]
+fn a_search_is_one_trace_through_federators_of_their_own() {
+    run(async {
+        let collector = Collector::start(Taking::Well).await.unwrap();
+        let environment = [("FERRULE_TELEMETRY__OTLP", &*collector.url())];
+        let world = World::new().await.unwrap();
+        let a = Pair::start_in(&environment, &world, "a.example", "").await.unwrap();
+        let b = Pair::start_in(&environment, &world, "b.example", "").await.unwrap();
+        a.allow(b.folder.domain()).await;
+        b.allow(a.folder.domain()).await;
+        let log_in = LogIn::at(&a.operator).await;
+        log_in.search(a.operator.edge(), "bob", "b.example").await;
+        let spans = collector.until(|collector| {
+            let spans = of_trace(collector);
+            let named = |name: &str, domain: &str| spans.iter().any(|span| span.name == name && span.domain == domain);
+            // The last step of each of the four processes to end.
+            let all = ["request", "call"].iter().all(|name| named(name, "a.example"))
+                && ["inward", "rpc"].iter().all(|name| named(name, "b.example"));
+            all.then_some(spans)
+        });
+        let spans = spans.await.unwrap();
+        assert_one_tree(&spans);
+        let of_search = spans.iter().filter(|span| span.name == "rpc").map(|span| ancestry(&spans, span));
+        let longest = of_search.max_by_key(Vec::len).unwrap();
+        let line: Vec<_> =
+            longest.iter().rev().map(|span| (span.domain.as_str(), span.name.as_str(), span.kind)).collect();
+        let (a, b) = ("a.example", "b.example");
+        let expected = [
+            (a, "request", SERVER),
+            (a, "call", SERVER),
+            (a, "outward", CLIENT),
+            (b, "inward", SERVER),
+            (b, "component", CLIENT),
+            (b, "rpc", INTERNAL),
+        ];
+        assert_eq!(line, expected);
+    });
 }
 
 /// A backend under load with that collector, asked to end; its log.

@@ -122,6 +122,11 @@ pub struct Pair {
 impl Pair {
     /// Starts both in that network. `limits` are lines of TOML.
     pub async fn start(world: &World, domain: &str, limits: &str) -> Result<Self> {
+        Self::start_in(&[], world, domain, limits).await
+    }
+
+    /// The same with these variables in the environment of both.
+    pub async fn start_in(environment: &[(&str, &str)], world: &World, domain: &str, limits: &str) -> Result<Self> {
         // Each needs to know where the other is.
         let (outward, brig) = (Reserved::new()?, Reserved::new()?);
         let folder = Folder::init_only(ferrule(), domain)?;
@@ -140,11 +145,11 @@ federators = ["127.0.0.1"]
             outward.address,
             brig.address,
         ))?;
-        let served = folder.serve()?;
+        let served = folder.serve_in(environment)?;
         let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
         let behind = Behind { brig: brig.address, galley: nobody, cargohold: nobody };
         let config = behind.config(world, &federator, &outward.address.to_string(), limits);
-        let federated = federator.run(&federator.write("federator.toml", &config)?, &[])?;
+        let federated = federator.run_in(environment, &federator.write("federator.toml", &config)?, &[])?;
         world.publish(folder.domain(), federator.infra(), federated.ingress.context("its ingress")?);
         let operator = Operator::of(served.backend())?;
         let components = brig.address;
