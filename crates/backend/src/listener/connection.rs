@@ -1,6 +1,6 @@
 //! One connection, from its first byte to its last.
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::{convert::Infallible, net::SocketAddr, pin::pin};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use http::{HeaderValue, Request, Version, header};
@@ -57,8 +57,12 @@ pub(super) async fn serve<S>(
         }
     });
     let (wire, slot) = Wire::new(stream, watched.clone());
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(wire), service);
-    match listening::drive(connection, &watched, &times.of_connections(), stop).await {
+    // The connection is gone before its stream is looked for, which it puts back when it goes.
+    let end = {
+        let connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(wire), service));
+        listening::drive(connection, &watched, &times.of_connections(), stop).await
+    };
+    match end {
         End::Done(done) => {
             // Also where a request was answered before its body had come.
             if let Err(error) = done {
