@@ -27,7 +27,6 @@ use types::{Clock, Timestamp};
 
 use crate::support::{
     Backend, PATIENCE, Setup,
-    log::Warnings,
     plain::{Answer, Raw, Scripted, ask_both, header_lines, post, serve},
     soon, validity,
 };
@@ -293,10 +292,6 @@ async fn only_listed_proxies_may_forward() {
     })
     .await;
     let good = post(PATH, &[ORIGIN, (CERTIFICATE, &bench.good), ("x-forwarded-for", "127.0.0.1")], "1");
-    // Places that log are known before somebody listens: what another thread meets first counts as unheard.
-    Raw::connect_from("127.0.0.2", bench.address).await.ask(&good).await.unwrap();
-    let warnings = Warnings::default();
-    let _logging = tracing::subscriber::set_default(warnings.clone());
     for (from, expected) in [
         ("127.0.0.1", 200),
         ("127.0.3.7", 200),
@@ -311,8 +306,6 @@ async fn only_listed_proxies_may_forward() {
         assert_eq!(bench.calls() - before, usize::from(expected == 200), "{from}");
         if expected == 403 {
             assert_eq!(answer.text(), "not for you", "{from}");
-            let lines = warnings.take();
-            assert!(lines.len() == 1 && lines[0].contains(from), "{lines:?}");
         }
     }
     // The same, whatever he asks for: he learns nothing of the order of checks.
