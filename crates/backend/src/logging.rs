@@ -7,7 +7,11 @@ use std::io::IsTerminal;
 
 use tracing::Subscriber;
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt as _, registry::LookupSpan,
+    EnvFilter, Layer,
+    filter::{LevelFilter, filter_fn},
+    fmt,
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
     util::SubscriberInitExt as _,
 };
 
@@ -56,9 +60,20 @@ pub fn start(log: &Log) -> Result<(), LoggingError> {
 /// # Errors
 /// As [`start`].
 pub fn start_with(log: &Log, spans: Option<Spans>) -> Result<(), LoggingError> {
-    let mut layers = vec![lines(log.format).with_filter(filter(log)?).boxed()];
-    layers.extend(spans.map(|spans| spans.with_filter(filter_fn(is_step)).boxed()));
-    tracing_subscriber::registry().with(layers).try_init().map_err(|_| LoggingError::Twice)
+    let registry = tracing_subscriber::registry();
+    let started = match (filter(log)?, spans) {
+        // As most have it: nothing need be remembered of who wants what.
+        (Filter::Level(level), None) => registry.with(level).with(lines(log.format)).try_init(),
+        (filter, spans) => {
+            let lines = match filter {
+                Filter::Level(level) => lines(log.format).with_filter(level).boxed(),
+                Filter::Directives(directives) => lines(log.format).with_filter(*directives).boxed(),
+            };
+            let spans = spans.map(|spans| spans.with_filter(filter_fn(is_step)).boxed());
+            registry.with([lines].into_iter().chain(spans).collect::<Vec<_>>()).try_init()
+        }
+    };
+    started.map_err(|_| LoggingError::Twice)
 }
 
 fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
@@ -82,13 +97,26 @@ pub fn check(log: &Log) -> Result<(), LoggingError> {
     filter(log).map(drop)
 }
 
-fn filter(log: &Log) -> Result<EnvFilter, LoggingError> {
+/// Which lines are written.
+enum Filter {
+    /// Down to that level. Asked for each span and each line, it answers at once.
+    Level(LevelFilter),
+    /// By target, span and level.
+    Directives(Box<EnvFilter>),
+}
+
+fn filter(log: &Log) -> Result<Filter, LoggingError> {
     let (option, level) = match std::env::var(VARIABLE) {
         Ok(level) => (VARIABLE, level),
         Err(std::env::VarError::NotPresent) => ("log.level", log.level.clone()),
         Err(std::env::VarError::NotUnicode(_)) => return Err(LoggingError::NotUtf8),
     };
-    EnvFilter::try_new(&level).map_err(|e| LoggingError::Level { option, level, problem: e.to_string() })
+    if let Ok(level) = level.parse() {
+        return Ok(Filter::Level(level));
+    }
+    let directives = EnvFilter::try_new(&level);
+    let directives = directives.map_err(|e| LoggingError::Level { option, level, problem: e.to_string() })?;
+    Ok(Filter::Directives(Box::new(directives)))
 }
 
 /// Starts logging to standard error for a command that has no configuration file.
