@@ -82,7 +82,7 @@ fn init_says_the_next_steps_in_their_order() {
     assert!(at(&format!("ferrule serve {config}")) < at(&format!("ferrule federation allow other.example {config}")));
     let record = "_wire-server-federator._tcp.next.example. 600 IN SRV 0 10 8443 federator.wire.next.example.\n";
     let address = "federator.wire.next.example. 600 IN A ";
-    let partners = "Give federation-ca.pem to the backends you federate with, and add theirs";
+    let partners = "Give federation-ca.pem to the backends you federate with, and put theirs into the folder partners";
     assert!(at(record) < at(address) && at(address) < at(partners) && at(partners) < at("ferrule serve "));
 }
 
@@ -101,6 +101,7 @@ fn files(folder: &Folder) -> Vec<(std::ffi::OsString, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(folder.place())
         .unwrap()
         .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_file())
         .map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap()))
         .collect();
     files.sort();
