@@ -117,8 +117,10 @@ async fn answers_what_has_come(child: &mut Child, listeners: &[Asked]) {
     while let Some(asked) = asking.join_next().await {
         let (name, outcomes, connection) = asked.unwrap();
         for outcome in outcomes.unwrap_or_else(|lost| panic!("{name}: {lost:#}")) {
-            // As the last, or just before the process heard of the signal.
-            assert!(matches!(outcome, Outcome::Answered { .. }), "{name}: {outcome:?}");
+            // As the last, or just before the process heard of the signal. On HTTP/2 the end may be there before the request
+            // has left, and then says so.
+            let told_before = outcome == Outcome::Again && name == "kept, HTTP/2 true";
+            assert!(told_before || matches!(outcome, Outcome::Answered { .. }), "{name}: {outcome:?}");
         }
         connection.ended().await.unwrap_or_else(|broken| panic!("{name}: {broken:#}"));
     }
