@@ -78,7 +78,7 @@ impl FederatorNode {
         let running = Running::default();
         let awaited = certified::keep(config.by_acme(), &surroundings, &metrics, &running).await?;
         let doors = Doors::open(&config.inward, awaited.is_some()).await?;
-        let outward = bind("outward.listen", config.outward.listen).await?.behind(1);
+        let outward = bind("outward.listen", config.outward.listen).await?.for_components();
         let whom = Whom::new(&config, &running)?;
         // Read before anything is waited for: what is wrong with the configuration is told at once.
         let sources = sources(&config);
@@ -192,7 +192,7 @@ impl Doors {
             None => None,
         };
         let behind_proxy = match &inward.behind_proxy {
-            Some(behind) => Some(bind("inward.behind_proxy.listen", behind.listen).await?.behind(1)),
+            Some(behind) => Some(bind("inward.behind_proxy.listen", behind.listen).await?.shared_by(&behind.proxies)),
             None => None,
         };
         Ok(Self { ingress, behind_proxy })

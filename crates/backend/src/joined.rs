@@ -141,7 +141,7 @@ impl Joined {
 
 impl Through {
     async fn open(domain: &Domain, options: &config::Components) -> Result<Self, StartError> {
-        let listener = bind("components.listen", options.listen).await?.behind(1);
+        let listener = bind("components.listen", options.listen).await?.shared_by(&options.federators);
         let address = listener.address().unwrap_or(options.listen);
         let outside = OutsideFederator::new(domain.clone(), &options.federator.to_string(), OutsideLimits::default())
             .map_err(|source| StartError::Address { option: "components.federator", source })?;

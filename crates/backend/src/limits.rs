@@ -15,6 +15,10 @@ pub const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
 /// How many requests of one HTTP/2 connection are answered at the same time.
 pub const STREAMS: u32 = 250;
 
+/// The same where only components of the own backend connect: each brings all of its calls on one connection, and those
+/// to slow remotes must leave room for the others. More than `OutsideLimits::calls`.
+pub const COMPONENT_STREAMS: u32 = 10_000;
+
 /// How many bytes of the body of an HTTP/2 request may come before they are read.
 pub const STREAM_WINDOW: u32 = 256 * 1024;
 

@@ -16,6 +16,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use types::AddressBlock;
 
 use self::admission::{Admission, Admitted};
 use crate::{
@@ -29,6 +30,10 @@ pub struct Bound {
     target: Target,
     /// What one address may have; `None` where it may have everything.
     share: Option<Admission>,
+    /// Whom that does not concern.
+    shared_by: Vec<AddressBlock>,
+    /// How many requests of one HTTP/2 connection are answered at the same time.
+    streams: u32,
 }
 
 enum Socket {
@@ -47,7 +52,7 @@ impl Bound {
         let listener = TcpListener::bind(address).await?;
         let target = Target::Tcp(listener.local_addr()?);
         let share = Some(Admission::new(limits::CONNECTIONS_PER_ADDRESS));
-        Ok(Self { socket: Socket::Tcp(listener), target, share })
+        Ok(Self { socket: Socket::Tcp(listener), target, share, shared_by: Vec::new(), streams: limits::STREAMS })
     }
 
     /// The same, where so many proxies stand in front: one of them may have every connection, since it brings everybody's
@@ -57,6 +62,21 @@ impl Bound {
         if proxies > 0 {
             self.share = None;
         }
+        self
+    }
+
+    /// The same, where it is known which addresses bring everybody's requests. Others have their share.
+    #[must_use]
+    pub fn shared_by(mut self, blocks: &[AddressBlock]) -> Self {
+        self.shared_by = blocks.to_vec();
+        self
+    }
+
+    /// The same, where only components of the own backend connect.
+    #[must_use]
+    pub fn for_components(mut self) -> Self {
+        self.share = None;
+        self.streams = limits::COMPONENT_STREAMS;
         self
     }
 
@@ -79,7 +99,8 @@ impl Bound {
         let listener = tokio::net::UnixListener::bind(path)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         let socket = Socket::Unix(listener, SocketFile::new(path)?);
-        Ok(Self { socket, target: Target::Unix(path.to_owned()), share: None })
+        let target = Target::Unix(path.to_owned());
+        Ok(Self { socket, target, share: None, shared_by: Vec::new(), streams: limits::STREAMS })
     }
 
     /// There are no unix sockets here.
@@ -108,9 +129,10 @@ impl Bound {
     pub async fn serve(self, router: Router, stop: CancellationToken, cut: CancellationToken) {
         let tracker = TaskTracker::new();
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
+        let streams = self.streams;
         let begin = |client: Client, place: OwnedSemaphorePermit, right: Option<Admitted>| {
             // On the heap before there is a task, which else would have room for it more than once.
-            let served = Box::pin(client.serve(router.clone(), stop.clone()));
+            let served = Box::pin(client.serve(router.clone(), streams, stop.clone()));
             let cut = cut.clone();
             tracker.spawn(async move {
                 cut.run_until_cancelled_owned(served).await;
@@ -124,7 +146,7 @@ impl Bound {
             };
             match accepted {
                 Ok((client, place)) => {
-                    let Some(right) = admit(self.share.as_ref(), &client) else { continue };
+                    let Some(right) = client.admitted(self.share.as_ref(), &self.shared_by) else { continue };
                     begin(client, place, right);
                 }
                 Err(error) => pause(&error).await,
@@ -132,12 +154,10 @@ impl Bound {
         }
         // Who has connected already, as far as he can tell, is answered; who comes now is refused and tries elsewhere,
         // instead of waiting in the kernel's queue for nothing.
-        let Self { socket, share, .. } = self;
+        let Self { socket, share, shared_by, .. } = self;
         for client in socket.queued() {
-            let (Ok(place), Some(right)) = (Arc::clone(&places).try_acquire_owned(), admit(share.as_ref(), &client))
-            else {
-                continue;
-            };
+            let right = client.admitted(share.as_ref(), &shared_by);
+            let (Ok(place), Some(right)) = (Arc::clone(&places).try_acquire_owned(), right) else { continue };
             begin(client, place, right);
         }
         tracker.close();
@@ -183,14 +203,6 @@ impl Socket {
     }
 }
 
-/// The client's right to be served, `None` if its address has its share already.
-fn admit(share: Option<&Admission>, client: &Client) -> Option<Option<Admitted>> {
-    match (share, client) {
-        (Some(share), Client::Tcp(_, peer)) => share.admit(peer.ip()).map(Some),
-        _ => Some(None),
-    }
-}
-
 /// A client that was accepted.
 enum Client {
     Tcp(TcpStream, SocketAddr),
@@ -199,12 +211,22 @@ enum Client {
 }
 
 impl Client {
-    async fn serve(self, router: Router, stop: CancellationToken) {
+    /// The right to be served, `None` if the address has its share already.
+    fn admitted(&self, share: Option<&Admission>, shared_by: &[AddressBlock]) -> Option<Option<Admitted>> {
+        match (share, self) {
+            (Some(share), Self::Tcp(_, peer)) if !shared_by.iter().any(|block| block.contains(peer.ip())) => {
+                share.admit(peer.ip()).map(Some)
+            }
+            _ => Some(None),
+        }
+    }
+
+    async fn serve(self, router: Router, streams: u32, stop: CancellationToken) {
         let times = Times::default();
         match self {
-            Self::Tcp(stream, peer) => connection::serve(stream, Some(peer), router, &times, &stop).await,
+            Self::Tcp(stream, peer) => connection::serve(stream, Some(peer), router, streams, &times, &stop).await,
             #[cfg(unix)]
-            Self::Unix(stream) => connection::serve(stream, None, router, &times, &stop).await,
+            Self::Unix(stream) => connection::serve(stream, None, router, streams, &times, &stop).await,
         }
     }
 }
@@ -266,6 +288,8 @@ async fn pause(error: &io::Error) {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[tokio::test]
@@ -295,22 +319,37 @@ mod tests {
         assert!(path.exists(), "it is the second one's");
     }
 
-    #[tokio::test]
-    async fn an_address_has_its_share_unless_it_is_a_proxy() {
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut bound = Bound::tcp(address).await.unwrap();
-        bound.share = Some(Admission::new(1));
+    /// Whether the second of two connections from one address is served.
+    async fn second_is_served(bound: Bound) -> bool {
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
         let at = bound.address().unwrap();
         let serving = tokio::spawn(bound.serve(Router::new(), stop.clone(), cut.clone()));
         let first = TcpStream::connect(at).await.unwrap();
-        let second = TcpStream::connect(at).await.unwrap();
-        second.readable().await.unwrap();
-        assert_eq!(second.try_read(&mut [0; 1]).unwrap(), 0, "the second is closed at once");
-        assert_eq!(first.try_read(&mut [0; 1]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let mut second = TcpStream::connect(at).await.unwrap();
+        second.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut answer = [0; 12];
+        // Closed before its request was read, it may end by a reset.
+        let read = second.read(&mut answer).await.unwrap_or(0);
+        assert_eq!(first.try_read(&mut [0; 1]).unwrap_err().kind(), io::ErrorKind::WouldBlock, "the first stays");
         stop.cancel();
         cut.cancel();
         serving.await.unwrap();
-        assert!(Bound::tcp(address).await.unwrap().behind(1).share.is_none());
+        read > 0
+    }
+
+    #[tokio::test]
+    async fn an_address_has_its_share_unless_it_brings_everybodys_requests() {
+        let bound = async || {
+            let mut bound = Bound::tcp(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+            bound.share = Some(Admission::new(1));
+            bound
+        };
+        let block = |text: &str| -> Vec<AddressBlock> { vec![text.parse().unwrap()] };
+        assert!(!second_is_served(bound().await).await);
+        assert!(!second_is_served(bound().await.behind(0)).await);
+        assert!(second_is_served(bound().await.behind(1)).await);
+        assert!(second_is_served(bound().await.shared_by(&block("127.0.0.0/8"))).await);
+        assert!(!second_is_served(bound().await.shared_by(&block("192.0.2.0/24"))).await);
+        assert!(second_is_served(bound().await.for_components()).await);
     }
 }

@@ -18,19 +18,26 @@ use types::TraceContext;
 
 use self::connections::Connections;
 pub use crate::http_client::AddressError;
-use crate::{answer_body::AnswerBody, header, http_client::Address, limits::ComponentLimits};
+use crate::{
+    answer_body::AnswerBody,
+    header,
+    http_client::Address,
+    limits::ComponentLimits,
+    turns::{Turn, Turns},
+};
 
 /// A component at an address: HTTP/1.1 over connections that are kept.
 ///
-/// The request goes there as it is, `POST /federation/{rpc}` with the headers that [`FederationComponent`] lists, and the call's
-/// place in its trace. A
-/// component that cannot be reached or does not answer in time is 500 `server-error`; a call that was written to it is
-/// never sent a second time.
+/// The request goes there as it is, `POST /federation/{rpc}` with the headers that [`FederationComponent`] lists, and the
+/// call's place in its trace. A component that cannot be reached or does not answer in time is 500 `server-error`; a call
+/// that was written to it is never sent a second time. Calls beyond the bound, or beyond the share of the domain they come
+/// from, are 503 at once.
 pub struct HttpComponent {
     component: Component,
     address: Address,
     host: HeaderValue,
     connections: Arc<Connections>,
+    turns: Turns,
     limits: ComponentLimits,
 }
 
@@ -42,10 +49,11 @@ impl HttpComponent {
     pub fn new(component: Component, address: &str, limits: ComponentLimits) -> Result<Self, AddressError> {
         let address = Address::parse(address)?;
         let connections = Connections::new(address.at("/"), &limits);
-        Ok(Self { component, host: address.host(), address, connections, limits })
+        let turns = Turns::new(limits.calls, limits.calls_per_domain);
+        Ok(Self { component, host: address.host(), address, connections, turns, limits })
     }
 
-    async fn ask(&self, mut request: Request<Bytes>) -> Result<Response<Body>, String> {
+    async fn ask(&self, mut request: Request<Bytes>, turn: Turn) -> Result<Response<Body>, String> {
         request.headers_mut().insert(HOST, self.host.clone());
         let trace = request.extensions_mut().remove::<TraceContext>();
         if let Some(trace) = &trace {
@@ -58,7 +66,7 @@ impl HttpComponent {
             Ok(Ok(answer)) if answer.status().is_informational() => Err(format!("the answer is {}", answer.status())),
             Ok(Ok(answer)) => {
                 let idle = self.limits.answer_idle;
-                Ok(answer.map(|body| Body::new(AnswerBody::new(body, idle, ()))))
+                Ok(answer.map(|body| Body::new(AnswerBody::new(body, idle, turn))))
             }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(format!("no answer within {:?}", self.limits.answer_head)),
@@ -80,7 +88,13 @@ fn span(trace: &TraceContext) -> Span {
 #[async_trait]
 impl FederationComponent for HttpComponent {
     async fn handle(&self, request: Request<Bytes>) -> Response<Body> {
-        match self.ask(request).await {
+        let origin = request.headers().get(header::WIRE_ORIGIN_DOMAIN).and_then(|value| value.to_str().ok());
+        let Some(turn) = self.turns.take(origin.unwrap_or_default()) else {
+            let Self { component, address, .. } = self;
+            tracing::warn!(%component, %address, origin, "too many calls to a component are under way");
+            return common::SERVICE_UNAVAILABLE.failure().retry_after(1).to_response().map(Body::from);
+        };
+        match self.ask(request, turn).await {
             Ok(answer) => answer,
             Err(error) => {
                 let Self { component, address, .. } = self;

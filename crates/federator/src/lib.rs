@@ -35,5 +35,6 @@ pub mod policy;
 mod read_error;
 mod steps;
 pub mod trust;
+mod turns;
 
 pub use federator::{Federator, Parts};

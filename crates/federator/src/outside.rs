@@ -19,6 +19,7 @@ use crate::{
     http_client::{self, Address, HttpClient},
     limits::OutsideLimits,
     read_error,
+    turns::Turns,
 };
 
 /// Calls through a federator at an address: HTTP/2 without TLS, known beforehand, over one connection that all calls
@@ -29,6 +30,7 @@ pub struct OutsideFederator {
     own_domain: Domain,
     address: Address,
     client: HttpClient,
+    turns: Turns,
     limits: OutsideLimits,
 }
 
@@ -44,7 +46,8 @@ impl OutsideFederator {
                 .http2_keep_alive_interval(limits.ping_interval)
                 .http2_keep_alive_timeout(limits.ping_timeout);
         });
-        Ok(Self { own_domain, address: Address::parse(address)?, client, limits })
+        let turns = Turns::new(limits.calls, limits.calls_per_domain);
+        Ok(Self { own_domain, address: Address::parse(address)?, client, turns, limits })
     }
 
     /// The request. The origin is said because wire-server's federator passes on what it is told.
@@ -74,10 +77,14 @@ impl Outbound for OutsideFederator {
     async fn send(&self, call: RpcCall) -> Result<Response<Body>, OutboundError> {
         let limits = &self.limits;
         let id = call.context.request_id.clone();
+        let Some(turn) = self.turns.take(call.target.as_str()) else {
+            tracing::warn!(request = id, target = %call.target, "too many calls through the federator are under way");
+            return Err(OutboundError::Busy { retry_after: limits.busy });
+        };
         let answered = timeout(limits.answer_head, self.client.request(self.request(call))).await;
         let result = match answered {
             Ok(Ok(answer)) if answer.status().is_success() => {
-                return Ok(answer.map(|body| Body::new(AnswerBody::new(body, limits.answer_idle, ()))));
+                return Ok(answer.map(|body| Body::new(AnswerBody::new(body, limits.answer_idle, turn))));
             }
             Ok(Ok(answer)) => {
                 let (head, body) = answer.into_parts();

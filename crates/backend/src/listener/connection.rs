@@ -21,6 +21,7 @@ pub(super) async fn serve<S>(
     stream: S,
     peer: Option<SocketAddr>,
     router: Router,
+    streams: u32,
     times: &Times,
     stop: &CancellationToken,
 ) where
@@ -34,7 +35,7 @@ pub(super) async fn serve<S>(
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(limits::STREAMS)
+        .max_concurrent_streams(streams)
         .initial_stream_window_size(limits::STREAM_WINDOW)
         .initial_connection_window_size(limits::CONNECTION_WINDOW)
         .keep_alive_interval(times.ping_interval)
@@ -113,7 +114,7 @@ mod tests {
         let large = || async { vec![b'x'; 4 << 20] };
         let router = Router::new().route("/", get(|| async { "hello" })).route("/large", get(large));
         let stop = CancellationToken::new();
-        (client, tokio::spawn(async move { serve(server, None, router, &times, &stop).await }))
+        (client, tokio::spawn(async move { serve(server, None, router, limits::STREAMS, &times, &stop).await }))
     }
 
     async fn ends(what: &str, serving: tokio::task::JoinHandle<()>) {
@@ -217,7 +218,8 @@ mod tests {
         // It answers without looking at the body.
         let router = Router::new().route("/", post(|| async { "last words" }));
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(async move { serve(server, Some(peer), router, &unhurried(), &stop).await });
+        let serving =
+            tokio::spawn(async move { serve(server, Some(peer), router, limits::STREAMS, &unhurried(), &stop).await });
         let (mut answers, mut sends) = client.into_split();
         let sending = tokio::spawn(async move {
             sends

@@ -60,6 +60,10 @@ pub struct ComponentLimits {
     /// How many unused connections stay open. As many as calls are commonly under way: with fewer, a busy component is
     /// connected to anew for most of the calls beyond.
     pub idle_connections: usize,
+    /// Calls under way at a time, each of which has a connection; beyond them 503 with `Retry-After`.
+    pub calls: usize,
+    /// The same, of one backend domain: a component that is slow for one must have connections left for the others.
+    pub calls_per_domain: usize,
 }
 
 impl Default for ComponentLimits {
@@ -70,6 +74,8 @@ impl Default for ComponentLimits {
             answer_idle: Duration::from_secs(30),
             idle: Duration::from_secs(20),
             idle_connections: 512,
+            calls: 2048,
+            calls_per_domain: 512,
         }
     }
 }
@@ -111,6 +117,13 @@ pub struct OutsideLimits {
     pub answer_head: Duration,
     /// Silence within the body of an answer; beyond it the answer breaks off.
     pub answer_idle: Duration,
+    /// Calls under way at a time, all of them on one connection; beyond them 503 `federation-busy`.
+    pub calls: usize,
+    /// The same, to one backend domain: calls to a slow one must leave others their room. Where the federator takes fewer
+    /// at a time on a connection, the others wait.
+    pub calls_per_domain: usize,
+    /// The advice of `Retry-After` to those beyond.
+    pub busy: Duration,
     /// How many bytes of an error are read; the rest is cut. An error has the remote's one inside, which is at most
     /// [`OutboundLimits::error_body`](super::OutboundLimits::error_body).
     pub error_body: usize,
@@ -130,6 +143,9 @@ impl Default for OutsideLimits {
             connect: Duration::from_secs(5),
             answer_head: Duration::from_secs(60),
             answer_idle: Duration::from_secs(30),
+            calls: 8192,
+            calls_per_domain: 1024,
+            busy: Duration::from_secs(1),
             error_body: 2 * MIB,
             error_body_time: Duration::from_secs(10),
             told_bytes: 1000,
@@ -157,6 +173,7 @@ mod tests {
         let component = ComponentLimits::default();
         assert_eq!(seconds(&[component.connect, component.answer_head, component.answer_idle]), [5, 10, 30]);
         assert_eq!((component.idle.as_secs(), component.idle_connections), (20, 512));
+        assert_eq!((component.calls, component.calls_per_domain), (2048, 512));
         let brig = BrigPolicyLimits::default();
         assert_eq!(seconds(&[brig.answer, brig.shortest_pause, brig.retry]), [10, 1, 5]);
         assert_eq!((brig.answer_bytes, POLICY_FILE_BYTES, HEADER_BYTES), (16 * MIB, MIB, 64 * KIB));
@@ -164,5 +181,6 @@ mod tests {
         assert_eq!(seconds(&[outside.connect, outside.answer_head, outside.answer_idle]), [5, 60, 30]);
         assert_eq!(seconds(&[outside.error_body_time, outside.ping_interval, outside.ping_timeout]), [10, 15, 5]);
         assert_eq!((outside.error_body, outside.told_bytes), (2 * MIB, 1000));
+        assert_eq!((outside.calls, outside.calls_per_domain, outside.busy.as_secs()), (8192, 1024, 1));
     }
 }

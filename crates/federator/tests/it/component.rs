@@ -496,3 +496,31 @@ async fn whoever_leaves_ends_the_call() {
     waiting.abort();
     brig.until_ended(2).await;
 }
+
+#[tokio::test]
+async fn no_domain_has_all_calls_to_a_component() {
+    // The bodies never end.
+    let brig = Scripted::start(|mut visit| async move {
+        visit.request().await;
+        visit.raw.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no").await;
+        visit.request().await;
+    })
+    .await;
+    let component = component(brig.address, |limits| (limits.calls, limits.calls_per_domain) = (3, 2));
+    let ask = async |origin: &str| {
+        let mut asked = request("x");
+        asked.headers_mut().insert("wire-origin-domain", origin.parse().unwrap());
+        soon(component.handle(asked)).await
+    };
+    let (first, second) = (ask("b.example").await, ask("b.example").await);
+    assert_eq!((first.status().as_u16(), second.status().as_u16()), (200, 200));
+    let beyond = ask("b.example").await;
+    assert_eq!((beyond.status().as_u16(), &beyond.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    let other = ask("c.example").await;
+    assert_eq!(other.status(), 200, "others have their room");
+    assert_eq!(ask("d.example").await.status(), 503, "until there is none");
+    assert_eq!(brig.connections(), 3, "a call that is refused connects to nobody");
+    drop(second);
+    assert_eq!(ask("d.example").await.status(), 200);
+    drop((first, other));
+}

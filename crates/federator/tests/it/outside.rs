@@ -385,3 +385,22 @@ async fn a_dead_connection_is_noticed_by_pings() {
     soon(closed.notified()).await;
     drop(ended);
 }
+
+#[tokio::test]
+async fn no_remote_has_all_calls_through_the_federator() {
+    // The bodies never end.
+    let endless = || Response::new(Body::from_stream(stream::pending::<Result<Bytes, io::Error>>()));
+    let (address, asked) = answering(endless).await;
+    let outside = self::outside(address, |limits| (limits.calls, limits.calls_per_domain) = (3, 2));
+    let send = async |target: &str| soon(outside.send(call(target))).await;
+    let (first, second) = (send("b.example").await.unwrap(), send("b.example").await.unwrap());
+    let busy = send("b.example").await;
+    assert!(matches!(busy, Err(OutboundError::Busy { retry_after }) if retry_after == Duration::from_secs(1)));
+    assert_eq!(told(send("b.example").await), (503, "federation-busy".into()));
+    let other = send("c.example").await.unwrap();
+    assert!(send("d.example").await.is_err(), "there is no room at all");
+    assert_eq!(asked.lock().unwrap().len(), 3);
+    drop(second);
+    send("d.example").await.unwrap();
+    drop((first, other));
+}
