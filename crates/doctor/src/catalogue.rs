@@ -81,7 +81,7 @@ pub const CHECKS: [Check; 27] = [
         group: Group::Configuration,
         title: "certificates and CA trust configured",
         looks: "Where federation is on, the files of certificates, keys and CA certificates are there and can be read. \
-                Fails otherwise.",
+                Fails otherwise; warns before an ACME server has issued the first certificate.",
         remedy: "Name a certificate with its key, and the CA certificates of your partners.",
         option: "federation.certificate, federation.key, federation.ca",
         helm: "federator.clientCertificateContents, federator.clientPrivateKeyContents, federator.remoteCAContents",

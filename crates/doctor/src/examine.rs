@@ -150,7 +150,7 @@ impl Examination<'_> {
 
         findings.add(5, || configuration::internal_api(site.internal().as_ref(), &tried));
         findings.add(8, || dns::present(domain, site.infra.as_ref(), &service));
-        findings.add(9, || dns::well_formed(&service));
+        findings.add(9, || dns::well_formed(&service, material.awaits_server().then_some(infra)));
         findings.add(10, || dns::leads_here(infra, &service, material, &listener));
         let known = self.known_roots();
         findings.add(13, || own_tls::chain(material, &listener, &known, now));
@@ -196,6 +196,7 @@ impl Examination<'_> {
             whose: local.without_policy().map_or(Ok(known.whose), Err),
             outside: means.outside.is_some(),
             callers: callers.as_ref(),
+            awaits_certificate: material.awaits_client(),
             now,
         };
         let looks = stream::iter(&partners).map(|partner| look_at(partner, means, progress));
@@ -241,7 +242,11 @@ impl Findings {
     fn of_partner(&mut self, seen: &Partner, ours: partner::Ours<'_>) {
         let who = Some(&seen.domain);
         self.about(21, who, || partner::reached(seen));
-        self.about(22, who, || partner::trusted(seen, ours.outside));
+        match Check::numbered(22).filter(|_| ours.awaits_certificate) {
+            // Who shows none may be refused for that alone.
+            Some(check) => self.0.push(Finding::depending(check, who, 3)),
+            None => self.about(22, who, || partner::trusted(seen, ours.outside)),
+        }
         self.about(23, who, || partner::accepted(seen, ours));
         self.about(24, who, || partner::depth(seen, ours));
         self.about(25, who, || partner::both_directions(seen, ours));

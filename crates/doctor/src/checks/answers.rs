@@ -181,6 +181,7 @@ mod tests {
             whose: Ok("of the file"),
             outside: true,
             callers: None,
+            awaits_certificate: false,
             now: Timestamp::from_seconds(0),
         };
         [allowed_there(partner, ours), origin(partner, ours), versions(partner), round_trip(partner)]

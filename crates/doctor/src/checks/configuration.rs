@@ -10,7 +10,7 @@ use crate::{
     facts::{
         listener::Tried,
         local::{self, Local, Node},
-        material::Material,
+        material::{Material, Source},
     },
     outcome::Outcome,
 };
@@ -111,9 +111,14 @@ pub(crate) fn material(material: Option<&Material>) -> Outcome {
     let mut outcomes = Vec::new();
     for side in material.sides() {
         let unusable = side.chain.as_ref().err().or(side.identity.as_ref().err().filter(|error| is_missing(error)));
-        if let Some(error) = unusable {
-            outcomes.push(missing(error));
-        }
+        outcomes.extend(unusable.map(|error| match side.source {
+            Source::AcmeToCome => to_come(&side.at),
+            Source::Acme => missing(error).remedy(
+                "Run the doctor as the user that the backend runs as. If the file is damaged, move it away and start again: \
+                 it is obtained anew.",
+            ),
+            Source::File => missing(error),
+        }));
     }
     match &material.roots {
         None => {
@@ -137,6 +142,15 @@ fn files(material: &Material) -> String {
 
 fn missing(error: &TlsError) -> Outcome {
     Outcome::fail(format!("Federation is enabled, but {error}"))
+}
+
+/// Until the first certificate is issued only federation waits.
+fn to_come(at: &str) -> Outcome {
+    Outcome::warn(format!("No certificate yet: the ACME server has not issued the first one ({at}); federation waits for it"))
+        .remedy(
+            "Let the backend run, with port 80 of every name of the certificate leading to `acme.http_listen`; each failure \
+             and its reason is an error in the log.",
+        )
 }
 
 /// Whether a key is not there, or no key: one that is there but wrong is another check's matter.

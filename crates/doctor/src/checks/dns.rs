@@ -46,9 +46,9 @@ fn line(one: &Offered) -> String {
     format!("{} {} {} {}", target.priority, target.weight, target.port, target.host)
 }
 
-/// Check 9: each record can be used.
-pub(crate) fn well_formed(service: &Service) -> Outcome {
-    let mut outcomes: Vec<Outcome> = service.targets.iter().flat_map(of_target).collect();
+/// Check 9: each record can be used. `waiting` is the infrastructure domain where nothing can listen there yet.
+pub(crate) fn well_formed(service: &Service, waiting: Option<&str>) -> Outcome {
+    let mut outcomes: Vec<Outcome> = service.targets.iter().flat_map(|one| of_target(one, waiting)).collect();
     if let Ok(ttl) = service.answer {
         outcomes.extend(of_ttl(ttl));
     }
@@ -66,7 +66,7 @@ fn of_ttl(ttl: Duration) -> Option<Outcome> {
     })
 }
 
-fn of_target(one: &Offered) -> Vec<Outcome> {
+fn of_target(one: &Offered, waiting: Option<&str>) -> Vec<Outcome> {
     let host = &one.target.host;
     if host.parse::<IpAddr>().is_ok() {
         let text = format!("SRV target {host} is an IP address; it must be a host name.");
@@ -93,7 +93,16 @@ fn of_target(one: &Offered) -> Vec<Outcome> {
                 .remedy(format!("Publish an A or AAAA record for {host}.")),
         ),
         Err(reason) => outcomes.push(Outcome::fail(format!("SRV target {host} cannot be looked up: {reason}"))),
-        Ok(_) => outcomes.extend(unreached(one)),
+        Ok(_) => outcomes.extend(unreached(one).map(|outcome| {
+            match waiting == Some(host) {
+                true => Outcome::warn(format!(
+                    "{}, where connections are refused until there is a certificate",
+                    outcome.evidence
+                ))
+                .remedy("Look again once the first certificate is there."),
+                false => outcome,
+            }
+        })),
     }
     outcomes
 }
@@ -220,14 +229,19 @@ mod tests {
                 "SRV weight 0: upstream advice is 10; SRV TTL 5",
             ),
         ] {
-            let outcome = well_formed(&service(ttl, targets));
+            let outcome = well_formed(&service(ttl, targets), None);
             assert_eq!(outcome.verdict, verdict, "{outcome:?}");
             assert!(outcome.evidence.contains(told), "{told}: {outcome:?}");
         }
         let mut alias = offered("f.example", 10, &[open]);
         alias.alias = Some("g.example".into());
-        let outcome = well_formed(&service(600, vec![alias]));
+        let outcome = well_formed(&service(600, vec![alias]), None);
         assert!(outcome.verdict == Verdict::Fail && outcome.evidence.contains("(CNAME) of g.example"), "{outcome:?}");
+        // Before the first certificate nothing listens at the own name, and only there that is as it should be.
+        for (host, verdict) in [("f.example", Verdict::Warn), ("g.example", Verdict::Fail)] {
+            let outcome = well_formed(&service(600, vec![offered(host, 10, &[dead])]), Some("f.example"));
+            assert_eq!(outcome.verdict, verdict, "{outcome:?}");
+        }
     }
 
     #[test]

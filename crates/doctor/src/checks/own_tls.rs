@@ -180,6 +180,7 @@ pub(crate) fn keys(material: &Material) -> Outcome {
         Err(error @ TlsError::CertificateAndPrivateKeyDoNotMatch { .. }) => {
             Outcome::fail(format!("Private key does not belong to certificate {}: {error}", side.at))
         }
+        Err(_) if side.is_to_come() => Outcome::skip(format!("{} is not there yet", side.at)),
         Err(_) => {
             Outcome::skip(format!("the key of {} was not compared: the certificate's key cannot be used", side.at))
         }

@@ -35,6 +35,8 @@ pub(crate) struct Ours<'a> {
     pub(crate) outside: bool,
     /// Whom an ingress in front believes, where its Helm values are known.
     pub(crate) callers: Option<&'a Roots>,
+    /// Whether there is nothing to show to others before an ACME server has issued it.
+    pub(crate) awaits_certificate: bool,
     pub(crate) now: Timestamp,
 }
 

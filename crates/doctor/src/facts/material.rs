@@ -1,5 +1,7 @@
 //! The files of certificates, keys and CA certificates.
 
+use std::{io::ErrorKind, path::Path};
+
 use rustls_pki_types::CertificateDer;
 use tls::{Certificate, Identity, KeyFiles, Role, Roots, TlsError};
 
@@ -20,10 +22,23 @@ pub(crate) struct Side {
     pub(crate) role: Role,
     /// The file of the certificate.
     pub(crate) at: String,
+    /// Where it comes from.
+    pub(crate) source: Source,
     /// The certificates of the file.
     pub(crate) chain: Result<Vec<Shown>, TlsError>,
     /// Both together.
     pub(crate) identity: Result<Identity, TlsError>,
+}
+
+/// Where a certificate comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The operator.
+    File,
+    /// An ACME server; the file is Ferrule's own.
+    Acme,
+    /// The same, before the first one was issued.
+    AcmeToCome,
 }
 
 /// A certificate that is shown to others, and what it says.
@@ -36,11 +51,12 @@ pub(crate) struct Shown {
 impl Material {
     /// Reads everything.
     pub(crate) fn read(held: &Held) -> Self {
-        let Held { sources, serves } = held;
+        let Held { sources, serves, by_acme } = held;
         let shared = *serves && sources.client == sources.server;
+        let kept = by_acme.then_some(sources.server.certificate.as_path());
         Self {
-            server: serves.then(|| Side::read(Role::Server, &sources.server)),
-            client: (!shared).then(|| Side::read(Role::Client, &sources.client)),
+            server: serves.then(|| Side::read(Role::Server, &sources.server, kept)),
+            client: (!shared).then(|| Side::read(Role::Client, &sources.client, kept)),
             roots: Some(sources.roots.load()),
         }
     }
@@ -58,6 +74,16 @@ impl Material {
     /// The same, where it can be used.
     pub(crate) fn identity(&self) -> Option<&Identity> {
         self.client()?.identity.as_ref().ok()
+    }
+
+    /// Whether what callers are shown is still to come.
+    pub(crate) fn awaits_server(&self) -> bool {
+        self.server.as_ref().is_some_and(Side::is_to_come)
+    }
+
+    /// Whether what those are shown whom we call is still to come.
+    pub(crate) fn awaits_client(&self) -> bool {
+        self.client().is_some_and(Side::is_to_come)
     }
 
     /// Whom we trust, where that can be used.
@@ -86,10 +112,19 @@ impl Material {
 }
 
 impl Side {
-    fn read(role: Role, files: &KeyFiles) -> Self {
+    /// Reads one; `kept` is the file that an ACME server's certificates are kept in.
+    fn read(role: Role, files: &KeyFiles, kept: Option<&Path>) -> Self {
         let shown = |(der, says)| Shown { der, says };
+        let source = match kept {
+            Some(kept) if *kept == files.certificate => match files.certificate.metadata() {
+                Err(error) if error.kind() == ErrorKind::NotFound => Source::AcmeToCome,
+                _ => Source::Acme,
+            },
+            _ => Source::File,
+        };
         Self {
             role,
+            source,
             at: files.certificate.display().to_string(),
             chain: files.chain(role).map(|chain| chain.into_iter().map(shown).collect()),
             identity: files.load(role),
@@ -99,6 +134,11 @@ impl Side {
     /// The certificates of the file; none where it cannot be read.
     pub(crate) fn certificates(&self) -> &[Shown] {
         self.chain.as_deref().unwrap_or_default()
+    }
+
+    /// Whether it is still to be issued.
+    pub(crate) fn is_to_come(&self) -> bool {
+        self.source == Source::AcmeToCome
     }
 
     /// The leaf.

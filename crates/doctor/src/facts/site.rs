@@ -35,6 +35,8 @@ pub(crate) struct Held {
     pub(crate) sources: Sources,
     /// Whether it shows one to callers itself.
     pub(crate) serves: bool,
+    /// Whether an ACME server issues the one for callers.
+    pub(crate) by_acme: bool,
 }
 
 /// How processes stand to each other.
@@ -80,7 +82,11 @@ impl Site {
             domain: Some(config.domain.clone()),
             infra: federation.map(|federation| federation.infra.clone()),
             listen: itself.map(|federation| federation.listen),
-            sources: itself.map(|federation| Held { sources: backend::tls_sources(federation), serves: true }),
+            sources: itself.map(|federation| Held {
+                sources: backend::tls_sources(federation),
+                serves: true,
+                by_acme: config.acme.is_some(),
+            }),
             dns: federation.and_then(|federation| federation.dns),
             verify_depth: itself.map(|federation| usize::from(federation.verify_depth)),
             limits: federation.map_or_else(Limits::default, |one| backend::federation_limits(&one.limits)),
@@ -94,7 +100,11 @@ impl Site {
             domain: config.domain.clone(),
             infra: ingress.map(|ingress| ingress.infra.clone()),
             listen: ingress.map(|ingress| ingress.listen),
-            sources: Some(Held { sources: backend::federator_tls_sources(config), serves: ingress.is_some() }),
+            sources: Some(Held {
+                sources: backend::federator_tls_sources(config),
+                serves: ingress.is_some(),
+                by_acme: ingress.is_some() && config.acme.is_some(),
+            }),
             dns: config.dns,
             verify_depth: ingress.map(|ingress| usize::from(ingress.verify_depth)),
             limits: backend::federation_limits(&config.limits),

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use testkit::peer::{Terms, script};
+use testkit::{
+    peer::{Terms, script},
+    process::Reserved,
+};
 
 use super::{
     examined::Examined,
@@ -121,6 +124,35 @@ fn certificates_that_are_not_there() {
             .examined(&[])
             .fails(3, "federation.ca", "Name a certificate with its key")
             .leaves_out(&[1, 2, 8, 20], 3);
+    });
+}
+
+#[test]
+fn a_certificate_that_the_acme_server_has_not_issued_yet() {
+    run(async {
+        let patient = Patient::not_started().await;
+        let challenges = Reserved::new().unwrap();
+        let acme = format!(
+            "[acme]\nagree_terms = true\ndirectory = \"https://127.0.0.1:1/directory\"\nhttp_listen = \"{}\"\n[federation]\n",
+            challenges.address
+        );
+        patient.edit("certificate = \"federation.pem\"\nkey = \"federation-key.pem\"\n", "");
+        patient.edit("[federation]\n", &acme);
+        let patient = patient.started();
+        drop(challenges);
+        let examined = patient.examined(&[]);
+        examined.is([(3, "warn"), (9, "warn")]).says(3, "No certificate yet", "port 80 of every name").says(
+            9,
+            "refused until there is a certificate",
+            "once the first certificate is there",
+        );
+        examined.leaves_out(&[22, 23, 24, 25, 27, 28, 29, 30], 3);
+        assert!(!examined.to_string().contains("Name a certificate"), "{examined}");
+        // A file that is there but of no use is another matter.
+        let kept = patient.folder.path("data/acme/federation.pem");
+        fs::create_dir_all(kept.parent().unwrap()).unwrap();
+        fs::write(&kept, "junk").unwrap();
+        patient.examined(&[]).says(3, "federation.pem", "move it away and start again");
     });
 }
 
