@@ -119,7 +119,9 @@ impl FederatorNode {
         };
         let calls =
             outward::router(outside.outbound(), OutwardLimits::default(), Arc::clone(&surroundings.rng), domain);
-        node.running.listen(outward, durations.around(about.clone().merge(calls)));
+        let handlers = measured::Handlers::outward();
+        let answers = durations.around_naming(about.clone().merge(calls), move |uri| handlers.label(uri));
+        node.running.listen(outward, answers);
         if let (Some(listener), Some(behind)) = (doors.behind_proxy, &node.config.inward.behind_proxy) {
             let forwarded = Forwarded {
                 inbound: outside.federator.inbound(components.clone()),
@@ -129,7 +131,9 @@ impl FederatorNode {
                 clock: Arc::clone(&surroundings.clock),
             };
             let about = about.layer(middleware::from_fn(not_for_others));
-            node.running.listen(listener, durations.around(about.merge(forwarded.router())));
+            let handlers = measured::Handlers::inward();
+            let answers = durations.around_naming(about.merge(forwarded.router()), move |uri| handlers.label(uri));
+            node.running.listen(listener, answers);
         }
         if let Some(door) = doors.ingress {
             let inbound = measured::inbound(outside.federator.inbound(components), durations);

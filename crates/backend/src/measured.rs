@@ -1,11 +1,12 @@
 //! What is measured about calls from other backends and about certificates.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use federation_api::RpcInfo;
 use federator::ingress::{AdmittedCall, AuthenticatedPeer, InboundService};
-use http::{Method, Response, request::Parts};
+use http::{Response, Uri, request::Parts};
 use prometheus::{
     GaugeVec, Opts, Registry,
     core::{Collector, Desc},
@@ -13,53 +14,62 @@ use prometheus::{
 };
 use services::Body;
 use tls::ContextsHandle;
-use web::metrics::{Durations, UNKNOWN_HANDLER};
+use web::metrics::{Durations, Measurement};
 
 /// Measures what stands behind an ingress. Peers that the ingress refuses by their certificate get no further, and are not
 /// measured.
 pub(crate) fn inbound(inner: Arc<dyn InboundService>, durations: Durations) -> Arc<dyn InboundService> {
-    let handlers = federation_api::rpcs().iter().map(|rpc| {
-        let path = format!("/federation/{}/{}", rpc.component, rpc.name);
-        (path, Arc::from(format!("/federation/{}", rpc.name)))
-    });
-    Arc::new(Measured { inner, durations, handlers: handlers.collect() })
+    Arc::new(Measured { inner, durations, handlers: Handlers::inward() })
+}
+
+/// By what is called, the label of calls between backends. RPCs that are not known here have none: a name can be any text.
+#[derive(Clone)]
+pub(crate) struct Handlers {
+    prefix: &'static str,
+    /// How many segments stand between the prefix and the component.
+    skipped: usize,
+    /// By `component/rpc`.
+    labels: Arc<BTreeMap<String, Arc<str>>>,
+}
+
+impl Handlers {
+    /// Of calls from other backends: `/federation/{component}/{rpc}`. They have the label that the component has for the same
+    /// call: dashboards ask by that.
+    pub(crate) fn inward() -> Self {
+        Self::new("/federation/", 0, |rpc| format!("/federation/{}", rpc.name))
+    }
+
+    /// Of calls to other backends: `/rpc/{domain}/{component}/{rpc}`.
+    pub(crate) fn outward() -> Self {
+        Self::new("/rpc/", 1, |rpc| format!("/rpc/:domain/{}/{}", rpc.component, rpc.name))
+    }
+
+    fn new(prefix: &'static str, skipped: usize, label: impl Fn(&RpcInfo) -> String) -> Self {
+        let rpcs = federation_api::rpcs().iter();
+        let labels = rpcs.map(|rpc| (format!("{}/{}", rpc.component, rpc.name), label(rpc).into()));
+        Self { prefix, skipped, labels: Arc::new(labels.collect()) }
+    }
+
+    pub(crate) fn label(&self, uri: &Uri) -> Option<Arc<str>> {
+        let called = uri.path().strip_prefix(self.prefix)?.splitn(self.skipped + 1, '/').nth(self.skipped)?;
+        self.labels.get(called).cloned()
+    }
 }
 
 struct Measured {
     inner: Arc<dyn InboundService>,
     durations: Durations,
-    /// By path, the label that the component has for the same call: dashboards ask by that.
-    handlers: BTreeMap<String, Arc<str>>,
-}
-
-/// A request that is being measured.
-struct Measurement {
-    durations: Durations,
-    handler: Option<Arc<str>>,
-    method: Method,
-    began: Instant,
-}
-
-impl Measurement {
-    fn end(&self, answer: &Response<Body>) {
-        let handler = self.handler.as_deref().unwrap_or(UNKNOWN_HANDLER);
-        self.durations.observe(handler, &self.method, answer.status(), self.began.elapsed());
-    }
+    handlers: Handlers,
 }
 
 #[async_trait]
 impl InboundService for Measured {
     async fn admit(&self, peer: &AuthenticatedPeer, head: Parts) -> Result<Box<dyn AdmittedCall>, Response<Body>> {
-        let measurement = Measurement {
-            durations: self.durations.clone(),
-            handler: self.handlers.get(head.uri.path()).cloned(),
-            method: head.method.clone(),
-            began: Instant::now(),
-        };
+        let measurement = self.durations.begin(&head.method, self.handlers.label(&head.uri));
         match self.inner.admit(peer, head).await {
             Ok(call) => Ok(Box::new(Admitted { call, measurement })),
             Err(answer) => {
-                measurement.end(&answer);
+                measurement.end(answer.status());
                 Err(answer)
             }
         }
@@ -80,7 +90,7 @@ impl AdmittedCall for Admitted {
     async fn call(self: Box<Self>, body: Bytes) -> Response<Body> {
         let Self { call, measurement } = *self;
         let answer = call.call(body).await;
-        measurement.end(&answer);
+        measurement.end(answer.status());
         answer
     }
 }
@@ -115,5 +125,31 @@ impl Collector for Certificates {
             self.gauge.with_label_values(&[role]).set(seconds as f64);
         }
         self.gauge.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_have_the_label_of_their_rpc_and_made_up_ones_none() {
+        let label = |handlers: &Handlers, path: &str| handlers.label(&path.parse().unwrap());
+        let (inward, outward) = (Handlers::inward(), Handlers::outward());
+        for (handlers, path, expected) in [
+            (&inward, "/federation/brig/get-user-by-handle", Some("/federation/get-user-by-handle")),
+            (&inward, "/federation/brig/get-user-by-handle?a", Some("/federation/get-user-by-handle")),
+            (&inward, "/federation/galley/get-user-by-handle", None),
+            (&inward, "/federation/brig/made-up", None),
+            (&inward, "/rpc/b.example/brig/get-user-by-handle", None),
+            (&outward, "/rpc/b.example/brig/get-user-by-handle", Some("/rpc/:domain/brig/get-user-by-handle")),
+            (&outward, "/rpc/made.up.example/galley/send-message", Some("/rpc/:domain/galley/send-message")),
+            (&outward, "/rpc/b.example/brig/made-up", None),
+            (&outward, "/rpc/b.example/brig/get-user-by-handle/more", None),
+            (&outward, "/rpc/b.example", None),
+            (&outward, "/i/status", None),
+        ] {
+            assert_eq!(label(handlers, path).as_deref(), expected, "{path}");
+        }
     }
 }

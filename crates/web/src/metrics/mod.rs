@@ -3,6 +3,6 @@
 mod durations;
 mod resources;
 
-pub use durations::{Durations, UNKNOWN_HANDLER};
+pub use durations::{Durations, LEFT, Measurement, UNKNOWN_HANDLER};
 pub(crate) use durations::{Handled, label};
 pub use resources::Resources;

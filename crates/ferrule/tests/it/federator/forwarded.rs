@@ -279,3 +279,39 @@ fn a_certificate_in_a_header_counts_only_from_a_listed_address() {
         behind.good(RPC).send().await.unwrap().expect_status(200);
     });
 }
+
+/// How often the metrics tell of calls with these labels.
+async fn measured(behind: &Behind, handler: &str, status: u16) -> u64 {
+    let metrics = Call::get(&behind.place(), "/i/metrics").send().await.unwrap().text();
+    let labels = format!(r#"handler="{handler}",method="POST",status_code="{status}""#);
+    let line = format!("http_request_duration_seconds_count{{{labels}}} ");
+    metrics.lines().find_map(|other| other.strip_prefix(&line)).map_or(0, |count| count.parse().unwrap())
+}
+
+#[test]
+fn calls_are_measured_by_their_rpc_and_made_up_ones_together() {
+    run(async {
+        let behind = Behind::start().await;
+        behind.good(RPC).send().await.unwrap().expect_status(200);
+        behind.post(RPC).send().await.unwrap().expect_status(400);
+        for rpc in ["made-up", "made-up-as-well"] {
+            behind.good(&format!("/federation/brig/{rpc}")).send().await.unwrap().expect_status(200);
+        }
+        let outward = Place::Tcp(behind.standalone.federated.outward);
+        for domain in ["one.example", "other.example"] {
+            for rpc in ["get-user-by-handle", "made-up"] {
+                let call = Call::post(&outward, &format!("/rpc/{domain}/brig/{rpc}"), &json!("bob"));
+                call.send().await.unwrap().expect_error(400, "federation-denied");
+            }
+        }
+        for (handler, status, count) in [
+            ("/federation/get-user-by-handle", 200, 1),
+            ("/federation/get-user-by-handle", 400, 1),
+            ("N/A", 200, 2),
+            ("/rpc/:domain/brig/get-user-by-handle", 400, 2),
+            ("N/A", 400, 2),
+        ] {
+            assert_eq!(measured(&behind, handler, status).await, count, "{handler} {status}");
+        }
+    });
+}
