@@ -20,7 +20,7 @@ use crate::{
     listener::Bound,
     measured,
     node::{StartError, Surroundings, bind},
-    outside::{Door, Outside, Setup},
+    outside::{self, Door, Outside, Setup},
     running::Running,
     settings,
 };
@@ -30,7 +30,7 @@ pub(crate) enum Joined {
     /// Federation is off.
     Apart,
     /// By a federator of another process.
-    Through(Through),
+    Through(Box<Through>),
     /// By the own federator and its ingress.
     Within(Box<(Outside, Door)>),
 }
@@ -53,7 +53,9 @@ impl Joined {
     ) -> Result<Self, StartError> {
         match (config.federating(), &config.components) {
             (None, _) => Ok(Self::Apart),
-            (Some(_), Some(components)) => Through::open(&config.domain, components).await.map(Self::Through),
+            (Some(_), Some(components)) => {
+                Ok(Self::Through(Box::new(Through::open(&config.domain, components).await?)))
+            }
             (Some(federation), None) => {
                 let within = within(&config.domain, federation, policy, awaited, surroundings).await?;
                 Ok(Self::Within(Box::new(within)))
@@ -123,7 +125,8 @@ impl Joined {
     ) {
         match self {
             Self::Apart => {}
-            Self::Through(Through { listener, federators, .. }) => {
+            Self::Through(through) => {
+                let Through { listener, federators, .. } = *through;
                 let rng = Arc::clone(&surroundings.rng);
                 let behind = Behind { component: Component::Brig, answers: brig, internal, federators, rng };
                 running.listen(listener, durations.around(components::router(behind)));
@@ -159,9 +162,9 @@ async fn within(
     let reserved = awaited.is_some();
     let setup = Setup {
         domain: domain.clone(),
+        tls: outside::certificates(settings::tls_sources(federation), awaited.as_ref())?,
         awaited,
         infra: Some(federation.infra.clone()),
-        sources: settings::tls_sources(federation),
         dns: federation.dns,
         limits: settings::limits(&federation.limits),
         policy: Arc::<PolicyStore>::clone(policy),
