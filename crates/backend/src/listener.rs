@@ -286,7 +286,8 @@ async fn pause(error: &io::Error) {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
