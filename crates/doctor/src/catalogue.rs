@@ -113,7 +113,9 @@ pub const CHECKS: [Check; 27] = [
         group: Group::Dns,
         title: "SRV record well-formed",
         looks: "Each target is a host name with an address, neither an alias nor an IP address, and its port can be \
-                reached: fails otherwise. Warns of weight 0 and of a TTL outside 60 to 86400 seconds.",
+                reached: fails otherwise. Warns of weight 0 and of a TTL outside 60 to 86400 \
+                seconds, for which the name servers of the zone are asked. Where those cannot be, a low TTL is not judged: a \
+                resolver that remembers the record counts it down.",
         remedy: "Correct the record; `0 10 443` as priority, weight and port, and a TTL of 600, are good values.",
         option: "federation.infra",
         helm: "config.dns.federator",

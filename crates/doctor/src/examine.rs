@@ -24,6 +24,7 @@ use crate::{
         partner::{Means, Partner},
         service::{Asked, Service},
         site::Site,
+        zone,
     },
     limits,
     outcome::{Finding, Outcome, Verdict},
@@ -140,7 +141,11 @@ impl Examination<'_> {
         let now = subject.surroundings.clock.now();
         let identity = material.identity();
         progress.begins(&format!("looking up {domain}"));
-        let service = Service::look_up(domain, self.resolver, &site.limits).await;
+        let (service, zone_ttl) = tokio::join!(
+            Service::look_up(domain, self.resolver, &site.limits),
+            zone::ttl(domain, self.resolver, &site.limits),
+        );
+        let service = Service { zone_ttl, ..service };
         // Where only the ingress in front has the name in its configuration, the record says it.
         let recorded = service.targets.first().map(|one| one.target.host.as_str());
         let infra = site.infra.as_ref().map(Domain::as_str).or(recorded).unwrap_or_default();

@@ -18,6 +18,12 @@ pub const FIRST_WORDS: Duration = Duration::from_secs(1);
 /// How many targets of a domain are looked at.
 pub const TARGETS: usize = 8;
 
+/// How many name servers of the own zone are asked, until one answers.
+pub const AUTHORITIES: usize = 4;
+
+/// How long that may take in all: in many networks nobody but the own resolver can be asked.
+pub const ZONE: Duration = Duration::from_secs(5);
+
 /// How many addresses of a target are tried.
 pub const ADDRESSES: usize = 4;
 

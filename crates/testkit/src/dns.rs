@@ -46,6 +46,8 @@ pub enum Trouble {
     OtherId,
     /// A good answer to another question.
     OtherQuestion,
+    /// The truth, as one tells it who only remembers it: without authority (the bit AA).
+    Remembered,
     /// The server fails.
     ServFail,
     /// Nothing comes.
@@ -144,7 +146,17 @@ async fn answer(asked: &[u8], shared: &Shared, truth: SocketAddr) -> Option<Vec<
         Ordered::Answer(answer) => Some(answer),
         Ordered::Silence => None,
         Ordered::Truth => ask(truth, asked).await,
+        Ordered::Remembered => ask(truth, asked).await.map(without_authority),
     }
+}
+
+/// The message without the bit AA (RFC 1035 §4.1.1).
+fn without_authority(mut message: Vec<u8>) -> Vec<u8> {
+    const AA: u8 = 0x04;
+    if let Some(flags) = message.get_mut(2) {
+        *flags &= !AA;
+    }
+    message
 }
 
 /// What is to be answered to a question.
@@ -152,6 +164,7 @@ enum Ordered {
     Answer(Vec<u8>),
     Silence,
     Truth,
+    Remembered,
 }
 
 /// Counts a question, and looks whether there are orders about its name.
@@ -163,6 +176,7 @@ fn ordered(asked: &[u8], shared: &Shared) -> Ordered {
     *lock(&shared.asked).entry(name).or_default() += 1;
     match trouble {
         None => Ordered::Truth,
+        Some(Trouble::Remembered) => Ordered::Remembered,
         Some(trouble) => lie(&query, question, trouble).map_or(Ordered::Silence, Ordered::Answer),
     }
 }
@@ -203,7 +217,7 @@ fn lie(query: &Message, question: &Query, trouble: Trouble) -> Option<Vec<u8>> {
             answer.metadata.response_code = ResponseCode::ServFail;
             answer.add_query(question.clone());
         }
-        Trouble::Silent => return None,
+        Trouble::Silent | Trouble::Remembered => return None,
     }
     answer.to_vec().ok()
 }
@@ -232,12 +246,14 @@ async fn converse(mut near: TcpStream, shared: Arc<Shared>, truth: SocketAddr) -
     let mut far = TcpStream::connect(truth).await?;
     loop {
         let asked = read_message(&mut near).await?;
-        let answer = match ordered(&asked, &shared) {
+        let ordered = ordered(&asked, &shared);
+        let answer = match ordered {
             Ordered::Answer(answer) => answer,
             Ordered::Silence => continue,
-            Ordered::Truth => {
+            Ordered::Truth | Ordered::Remembered => {
                 write_message(&mut far, &asked).await?;
-                read_message(&mut far).await?
+                let truth = read_message(&mut far).await?;
+                if matches!(ordered, Ordered::Remembered) { without_authority(truth) } else { truth }
             }
         };
         write_message(&mut near, &answer).await?;

@@ -29,6 +29,7 @@ pub(crate) fn present(domain: &Domain, infra: Option<&Domain>, service: &Service
         ))
         .remedy(publish),
         Ok(ttl) => {
+            let ttl = service.zone_ttl.unwrap_or(*ttl);
             let targets: Vec<String> = service.targets.iter().map(line).collect();
             Outcome::pass(format!("{} {} IN SRV {}", service.name, ttl.as_secs(), targets.join(", ")))
         }
@@ -50,17 +51,27 @@ fn line(one: &Offered) -> String {
 pub(crate) fn well_formed(service: &Service, waiting: Option<&str>) -> Outcome {
     let mut outcomes: Vec<Outcome> = service.targets.iter().flat_map(|one| of_target(one, waiting)).collect();
     if let Ok(ttl) = service.answer {
-        outcomes.extend(of_ttl(ttl));
+        outcomes.extend(of_ttl(ttl, service.zone_ttl));
     }
     if outcomes.is_empty() {
-        outcomes.push(Outcome::pass(service.targets.iter().map(reached).collect::<Vec<_>>().join(", ")));
+        let reached = service.targets.iter().map(reached).collect::<Vec<_>>().join(", ");
+        let unseen = match service.zone_ttl {
+            Some(_) => "",
+            None => "; the TTL that the zone gives is not seen from here, where the answer was a remembered one",
+        };
+        outcomes.push(Outcome::pass(format!("{reached}{unseen}")));
     }
     Outcome::worst(outcomes)
 }
 
-fn of_ttl(ttl: Duration) -> Option<Outcome> {
-    let seconds = ttl.as_secs();
-    (!limits::TTL.contains(&seconds)).then(|| {
+/// A TTL that is counted down may be any that is less than the zone's.
+fn of_ttl(seen: Duration, of_zone: Option<Duration>) -> Option<Outcome> {
+    let seconds = of_zone.unwrap_or(seen).as_secs();
+    let bad = match of_zone {
+        Some(_) => !limits::TTL.contains(&seconds),
+        None => seconds > *limits::TTL.end(),
+    };
+    bad.then(|| {
         Outcome::warn(format!("SRV TTL {seconds}: between {} and {} is good", limits::TTL.start(), limits::TTL.end()))
             .remedy("Set the TTL of the SRV record to 600 at first, and to 86400 once nothing changes any more.")
     })
@@ -202,7 +213,8 @@ mod tests {
 
     fn service(ttl: u64, targets: Vec<Offered>) -> Service {
         let name = "_wire-server-federator._tcp.a.example.".to_owned();
-        Service { name, answer: Ok(Duration::from_secs(ttl)), targets }
+        let ttl = Duration::from_secs(ttl);
+        Service { name, answer: Ok(ttl), zone_ttl: Some(ttl), targets }
     }
 
     #[test]
@@ -241,6 +253,28 @@ mod tests {
         for (host, verdict) in [("f.example", Verdict::Warn), ("g.example", Verdict::Fail)] {
             let outcome = well_formed(&service(600, vec![offered(host, 10, &[dead])]), Some("f.example"));
             assert_eq!(outcome.verdict, verdict, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_ttl_that_a_cache_counts_down_says_little() {
+        for (seen, of_zone, warned) in [
+            (58, Some(63), None),
+            (0, Some(60), None),
+            (58, Some(58), Some("SRV TTL 58")),
+            (3, Some(59), Some("SRV TTL 59")),
+            (86_400, Some(90_000), Some("SRV TTL 90000")),
+            (58, None, None),
+            (0, None, None),
+            (86_400, None, None),
+            (86_401, None, Some("SRV TTL 86401")),
+        ] {
+            let mut service = service(seen, vec![offered("f.example", 10, &[("192.0.2.1:443", true)])]);
+            service.zone_ttl = of_zone.map(Duration::from_secs);
+            let outcome = well_formed(&service, None);
+            let wanted = warned.map_or(Verdict::Pass, |_| Verdict::Warn);
+            assert_eq!(outcome.verdict, wanted, "{seen} {of_zone:?}: {outcome:?}");
+            assert!(outcome.evidence.contains(warned.unwrap_or("takes connections")), "{outcome:?}");
         }
     }
 

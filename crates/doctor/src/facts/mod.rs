@@ -9,3 +9,4 @@ pub(crate) mod processes;
 pub(crate) mod service;
 pub(crate) mod site;
 mod witness;
+pub(crate) mod zone;

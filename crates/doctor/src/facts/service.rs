@@ -28,6 +28,8 @@ pub(crate) struct Service {
     pub(crate) name: String,
     /// The TTL of the records, or why there are none.
     pub(crate) answer: Result<Duration, ResolverError>,
+    /// The TTL that the zone itself gives them, where it was asked: whoever answered may have remembered them for a while.
+    pub(crate) zone_ttl: Option<Duration>,
     /// The targets, best priority first.
     pub(crate) targets: Vec<Offered>,
 }
@@ -59,7 +61,7 @@ impl Service {
                 targets.sort_by_key(|target| target.priority);
                 targets.truncate(limits::TARGETS);
                 let looked = targets.into_iter().map(|target| Offered::look_at(target, resolver, limits));
-                Self { name, answer: Ok(answer.ttl), targets: join_all(looked).await }
+                Self { name, answer: Ok(answer.ttl), zone_ttl: None, targets: join_all(looked).await }
             }
             Err(error) => Self::without(name, error),
         }
@@ -67,7 +69,7 @@ impl Service {
 
     /// One of which nothing was learnt.
     pub(crate) fn without(name: String, error: ResolverError) -> Self {
-        Self { name, answer: Err(error), targets: Vec::new() }
+        Self { name, answer: Err(error), zone_ttl: None, targets: Vec::new() }
     }
 
     /// The first target that takes a connection, and where.
@@ -124,7 +126,7 @@ pub(crate) async fn connect(address: SocketAddr, within: Duration) -> Result<Tcp
 }
 
 /// Asks as often, and waits as long, as the backend itself does.
-async fn ask<'a, T>(
+pub(super) async fn ask<'a, T>(
     limits: &Limits,
     question: impl Fn() -> BoxFuture<'a, Result<T, ResolverError>>,
 ) -> Result<T, ResolverError> {

@@ -90,6 +90,39 @@ impl NameServerResolver {
         }
     }
 
+    /// The TTL that the zone itself gives the SRV records of a domain; `None` where whoever is asked only remembers them, so
+    /// that it counts the TTL down (the bit AA of RFC 1035 §4.1.1). For those who look at a zone, as [`Self::alias`] is.
+    ///
+    /// # Errors
+    /// [`ResolverError`].
+    pub async fn zone_ttl(&self, domain: &Domain) -> Result<Option<Duration>, ResolverError> {
+        let name = absolute(&service_name(domain)).map_err(|_| ResolverError::Absent { ttl: None })?;
+        match self.ask_whom(&name, RecordType::SRV).await? {
+            (Reading::Records { ttl, .. }, true) => Ok(Some(ttl)),
+            (Reading::Absent { ttl }, _) => Err(ResolverError::Absent { ttl }),
+            (Reading::Records { .. } | Reading::Alias { .. } | Reading::Circle, _) => Ok(None),
+        }
+    }
+
+    /// The name servers of the zone that a name is in: those of the longest part of it that has any.
+    ///
+    /// # Errors
+    /// [`ResolverError`]; [`ResolverError::Absent`] where only the root has some.
+    pub async fn authorities(&self, name: &str) -> Result<Vec<String>, ResolverError> {
+        let mut name = absolute(name)?;
+        while name.num_labels() > 0 {
+            if let Reading::Records { data, .. } = self.ask(&name, RecordType::NS).await? {
+                let hosts = data.iter().filter_map(|data| match data {
+                    RData::NS(host) => Some(host.0.to_ascii()),
+                    _ => None,
+                });
+                return Ok(hosts.collect());
+            }
+            name = name.base_name();
+        }
+        Err(ResolverError::Absent { ttl: None })
+    }
+
     /// The records of that kind at that name, across aliases.
     async fn records(&self, name: Name, kind: RecordType) -> Result<(Vec<RData>, Duration), ResolverError> {
         let (mut name, mut smallest) = (name, Duration::MAX);
@@ -105,15 +138,23 @@ impl NameServerResolver {
     }
 
     async fn ask(&self, name: &Name, kind: RecordType) -> Result<Reading, ResolverError> {
+        self.ask_whom(name, kind).await.map(|(reading, _)| reading)
+    }
+
+    /// The same, and whether it is the zone itself that answered.
+    async fn ask_whom(&self, name: &Name, kind: RecordType) -> Result<(Reading, bool), ResolverError> {
         let mut answers = self.pool.lookup(question(name.clone(), kind), DnsRequestOptions::default());
         match answers.next().await {
             Some(Ok(answer)) => match answer.metadata.response_code {
-                ResponseCode::NoError | ResponseCode::NXDomain => Ok(read(&answer, name, kind)),
+                ResponseCode::NoError | ResponseCode::NXDomain => {
+                    Ok((read(&answer, name, kind), answer.metadata.authoritative))
+                }
                 code => Err(ResolverError::Failed(code.to_string())),
             },
             Some(Err(NetError::Dns(DnsError::NoRecordsFound(none)))) => {
                 let seconds = |ttl: u32| if ttl > i32::MAX as u32 { 0 } else { ttl.into() };
-                Ok(Reading::Absent { ttl: none.negative_ttl.map(|ttl| Duration::from_secs(seconds(ttl))) })
+                let ttl = none.negative_ttl.map(|ttl| Duration::from_secs(seconds(ttl)));
+                Ok((Reading::Absent { ttl }, false))
             }
             Some(Err(NetError::Dns(DnsError::ResponseCode(code)))) => Err(ResolverError::Failed(code.to_string())),
             Some(Err(NetError::Timeout)) => Err(ResolverError::TimedOut),

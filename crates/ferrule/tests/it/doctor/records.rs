@@ -41,6 +41,14 @@ fn weights_and_lifetimes_that_nobody_should_have() {
             patient.publish_all(ttl, &[patient.service()]);
             patient.examined(&[]).warns(9, &format!("SRV TTL {ttl}"), "Set the TTL of the SRV record to 600");
         }
+        // Whoever remembers a record counts its TTL down: what is left of it is no fault.
+        let own = patient.folder.domain();
+        patient.world.dns().trouble(own, Trouble::Remembered);
+        patient.publish_all(5, &[patient.service()]);
+        patient.examined(&[]).is_well();
+        patient.publish_all(604_800, &[patient.service()]);
+        patient.examined(&[]).warns(9, "SRV TTL 604800", "Set the TTL of the SRV record to 600");
+        patient.world.dns().heal(own);
         // Several records with weights are well.
         let second = Service { weight: 30, ..patient.service() };
         patient.publish_all(600, &[patient.service(), second]);
