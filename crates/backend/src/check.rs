@@ -7,7 +7,7 @@ use std::{
 };
 
 use federator::policy::FilePolicy;
-use tls::{Reloader, Sources, Warning};
+use tls::{Reloader, Sources, TlsError, Warning};
 
 use crate::{
     certified::{self, Awaited},
@@ -42,7 +42,7 @@ pub fn check(config: &Config) -> Result<Vec<String>, StartError> {
         Some(federation) => {
             let sources = settings::tls_sources(federation);
             warnings.extend(of_certificates(sources, config.by_acme(), |reloader| {
-                reloader.handle().contexts().warnings(&federation.infra, surroundings.clock.now())
+                Ok(reloader.handle().contexts().warnings(&federation.infra, surroundings.clock.now()))
             })?);
         }
     }
@@ -70,7 +70,7 @@ pub fn check_federator(config: &FederatorConfig) -> Result<Vec<String>, StartErr
     }
     let infra = config.inward.ingress.as_ref().map(|ingress| &ingress.infra);
     warnings.extend(of_certificates(federator_node::sources(config), config.by_acme(), |reloader| {
-        outside::warnings(reloader, infra, surroundings.clock.as_ref())
+        Ok(outside::warnings(&reloader.insisting_on_calls()?, infra, surroundings.clock.as_ref()))
     })?);
     Ok(warnings)
 }
@@ -79,14 +79,14 @@ pub fn check_federator(config: &FederatorConfig) -> Result<Vec<String>, StartErr
 fn of_certificates(
     sources: Sources,
     by_acme: Option<(&Acme, acme::Settings)>,
-    look: impl FnOnce(&Reloader) -> Vec<Warning>,
+    look: impl FnOnce(Reloader) -> Result<Vec<Warning>, TlsError>,
 ) -> Result<Vec<String>, StartError> {
     if let Some(to_come) = certified::check(by_acme)? {
         // What is configured beside it is read all the same.
         Reloader::awaiting(sources, Awaited::stand_in()?)?;
         return Ok(vec![to_come]);
     }
-    let found = look(&Reloader::load(sources)?);
+    let found = look(Reloader::load(sources)?)?;
     Ok(found.iter().map(ToString::to_string).collect())
 }
 

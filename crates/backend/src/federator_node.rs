@@ -27,14 +27,14 @@ use web::{
 };
 
 use crate::{
-    certified::{self, Awaited},
+    certified,
     client::{Call, Target, json},
     config::{Answering, FederatorConfig, HostPort, Inward},
     federator_policy::Whom,
     listener::Bound,
     measured,
     node::{StartError, Surroundings, bind},
-    outside::{Door, Outside, Setup},
+    outside::{self, Door, Outside, Setup},
     reload::{self, ReloadError},
     running::Running,
     settings,
@@ -81,11 +81,7 @@ impl FederatorNode {
         let outward = bind("outward.listen", config.outward.listen).await?.for_components();
         let whom = Whom::new(&config, &running)?;
         // Read before anything is waited for: what is wrong with the configuration is told at once.
-        let sources = sources(&config);
-        match &awaited {
-            Some(_) => Reloader::awaiting(sources.clone(), Awaited::stand_in()?)?,
-            None => Reloader::load(sources.clone())?,
-        };
+        let tls = outside::certificates(sources(&config), awaited.as_ref())?.insisting_on_calls()?;
         let domain = match &config.domain {
             Some(domain) => domain.clone(),
             None => domain_of(config.components.brig.as_ref()).await?,
@@ -93,7 +89,7 @@ impl FederatorNode {
         let setup = Setup {
             domain: domain.clone(),
             infra: config.inward.ingress.as_ref().map(|ingress| ingress.infra.clone()),
-            sources,
+            tls,
             awaited,
             dns: config.dns,
             limits: settings::limits(&config.limits),

@@ -30,8 +30,8 @@ pub(crate) struct Setup {
     /// The name in the own certificates. Without one there is only the client role, in which names are not looked at.
     pub(crate) infra: Option<Domain>,
     /// The certificates and whom to trust.
-    pub(crate) sources: Sources,
-    /// The first of them, where it is not there yet.
+    pub(crate) tls: Reloader,
+    /// The first certificate, where it is not there yet.
     pub(crate) awaited: Option<Awaited>,
     /// The name server; without it the system's.
     pub(crate) dns: Option<SocketAddr>,
@@ -53,11 +53,7 @@ pub(crate) struct Outside {
 impl Outside {
     /// Puts it together. Warnings about the certificates go to the log.
     pub(crate) fn new(setup: Setup, surroundings: &Surroundings) -> Result<Self, StartError> {
-        let Setup { domain, infra, sources, awaited, dns, limits, policy } = setup;
-        let tls = match &awaited {
-            Some(_) => Reloader::awaiting(sources, Awaited::stand_in()?)?,
-            None => Reloader::load(sources)?,
-        };
+        let Setup { domain, infra, tls, awaited, dns, limits, policy } = setup;
         if awaited.is_none() {
             for warning in warnings(&tls, infra.as_ref(), surroundings.clock.as_ref()) {
                 tracing::warn!("{warning}");
@@ -137,6 +133,14 @@ impl Outside {
         });
         running.until_stopped(awaited.obtain(Arc::clone(&self.tls)));
     }
+}
+
+/// The certificates, and what stands in for the first of them where that is not there yet.
+pub(crate) fn certificates(sources: Sources, awaited: Option<&Awaited>) -> Result<Reloader, StartError> {
+    Ok(match awaited {
+        Some(_) => Reloader::awaiting(sources, Awaited::stand_in()?)?,
+        None => Reloader::load(sources)?,
+    })
 }
 
 /// What is wrong with certificates without keeping a node from starting. Without an infrastructure domain there is only the

@@ -95,6 +95,16 @@ pub enum Problem {
     /// It has no private key in an encoding we read.
     #[error("there is no private key in it (PKCS#8, PKCS#1 or SEC1, not encrypted)")]
     NoPrivateKey,
+    /// Other backends would not believe it when they are called.
+    #[error(
+        "it lacks clientAuth in its extended key usage, so other backends would refuse every call of this one. Public \
+         certificate authorities, Let's Encrypt among them, no longer issue clientAuth: their certificates cannot be \
+         shared with the client role (useSharedFederatorSecret). Make one for it with `ferrule cert ca` and `ferrule \
+         cert issue --client-only`, name its files for calls to others (tls.certificate and tls.key, or clientCertificate \
+         and clientPrivateKey; in values federator.clientCertificateContents and federator.clientPrivateKeyContents, with \
+         useSharedFederatorSecret set to false), and give the CA's certificate to the backends you federate with"
+    )]
+    NotForCalls,
     /// It has no request for a certificate.
     #[error("there is no request for a certificate in it (\"BEGIN CERTIFICATE REQUEST\")")]
     NoRequest,

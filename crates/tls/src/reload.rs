@@ -14,7 +14,9 @@ use rustls::pki_types::CertificateDer;
 use tracing::{error, info};
 use zeroize::Zeroizing;
 
-use crate::{Certificate, Contexts, ContextsHandle, Identity, MAX_PEM_FILE, Problem, Role, Roots, TlsError, pem};
+use crate::{
+    Certificate, Contexts, ContextsHandle, Identity, MAX_PEM_FILE, Problem, Role, Roots, TlsError, pem, roles::roles,
+};
 
 /// How often files are looked at where nothing else is configured.
 pub const DEFAULT_CHECK_INTERVAL: Duration = Duration::from_secs(3);
@@ -100,6 +102,8 @@ pub struct Reloader {
     sources: Sources,
     /// What is shown where [`Sources::server`] is not there yet.
     stand_in: Option<Identity>,
+    /// Whether the certificate shown to those we call must be one that they can believe.
+    insisting: bool,
     handle: ContextsHandle,
     seen: Mutex<Seen>,
 }
@@ -135,7 +139,17 @@ impl Reloader {
         let files = Files::read(&sources);
         let contexts = files.contexts(&sources, stand_in.as_ref(), 1).map_err(Failure::into_error)?;
         let seen = Seen { fingerprint: files.fingerprint(), pending: false };
-        Ok(Self { handle: ContextsHandle::new(contexts), seen: Mutex::new(seen), stand_in, sources })
+        let handle = ContextsHandle::new(contexts);
+        Ok(Self { handle, seen: Mutex::new(seen), stand_in, insisting: false, sources })
+    }
+
+    /// The same, now and later with no certificate for calls to others that all of them would refuse.
+    ///
+    /// # Errors
+    /// The one that is there is such.
+    pub fn insisting_on_calls(self) -> Result<Self, TlsError> {
+        believed_when_calling(&self.handle.contexts(), &self.sources)?;
+        Ok(Self { insisting: true, ..self })
     }
 
     /// The contexts, now and later.
@@ -183,7 +197,13 @@ impl Reloader {
         let told = seen.pending && !changed && !force;
         seen.fingerprint = fingerprint;
         let generation = self.handle.contexts().generation + 1;
-        match files.contexts(&self.sources, self.stand_in.as_ref(), generation) {
+        let read = files.contexts(&self.sources, self.stand_in.as_ref(), generation).and_then(|contexts| {
+            if self.insisting {
+                believed_when_calling(&contexts, &self.sources)?;
+            }
+            Ok(contexts)
+        });
+        match read {
             Ok(contexts) => {
                 seen.pending = false;
                 info!(generation, "updating TLS settings");
@@ -194,12 +214,22 @@ impl Reloader {
                 seen.pending = matches!(failure, Failure::OfSystem(_));
                 let error = failure.into_error();
                 if !told {
-                    error!(failure = error.name(), "federation setup error while updating certificates: {error}");
+                    error!(
+                        failure = error.name(),
+                        "federation setup error while updating certificates, the old ones stay: {error}"
+                    );
                 }
                 Check::Failed(error)
             }
         }
     }
+}
+
+fn believed_when_calling(contexts: &Contexts, sources: &Sources) -> Result<(), TlsError> {
+    if roles(contexts.client.leaf()).client {
+        return Ok(());
+    }
+    Err(Role::Client.bad_certificate(&sources.client.certificate.display().to_string(), Problem::NotForCalls))
 }
 
 /// Why there are no new contexts.

@@ -10,8 +10,8 @@ use std::{
 
 use tempfile::TempDir;
 use tls::{
-    Check, KeyFiles, Reloader, RootSources, Sources, TlsError,
-    issue::{Authority, Issued},
+    Check, KeyFiles, Problem, Reloader, RootSources, Sources, TlsError,
+    issue::{Authority, Issued, LeafRequest, Usage},
 };
 
 use crate::support::{leaf, root};
@@ -299,4 +299,30 @@ async fn watching_tells_of_new_generations() {
     }
     shows(&reloader, &second);
     watch.abort();
+}
+
+#[test]
+fn who_insists_on_calls_gets_no_certificate_that_all_would_refuse() {
+    let fixture = Fixture::new();
+    let folder = fixture.base.join("secret");
+    let good = fill(&folder, &fixture.ca);
+    let put = |usage| {
+        let issued = fixture.ca.issue(&LeafRequest { usage, ..leaf("a.example") }).unwrap();
+        fs::write(folder.join("key.pem"), issued.key_pem()).unwrap();
+        fs::write(folder.join("cert.pem"), issued.chain_pem()).unwrap();
+        issued
+    };
+    let reloader = fixture.load(&folder).insisting_on_calls().unwrap();
+    put(Usage::Server);
+    let Check::Failed(error) = reloader.check_now() else { panic!("it is refused") };
+    assert!(matches!(error, TlsError::InvalidClientCertificate { problem: Problem::NotForCalls, .. }), "{error}");
+    for words in ["useSharedFederatorSecret", "ferrule cert issue --client-only", "cert.pem"] {
+        assert!(error.to_string().contains(words), "{words}: {error}");
+    }
+    shows(&reloader, &good);
+    assert_eq!(reloader.check_now(), Check::Unchanged, "told once");
+    assert_eq!(fixture.load(&folder).insisting_on_calls().unwrap_err(), error);
+    let client = put(Usage::Client);
+    assert_eq!(reloader.check_now(), Check::Updated(2));
+    shows(&reloader, &client);
 }

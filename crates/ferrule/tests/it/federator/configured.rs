@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 
 use serde_json::json;
 use testkit::{
-    World,
+    Specimen, World,
     http1::{Call, Place},
     peer::{ForeignBackend, Recorded, Reply, script},
     process::{FederatorFolder, Reserved, run as run_program},
@@ -126,6 +126,42 @@ fn s17_what_is_missing_or_cannot_be_used_keeps_it_from_starting() {
             let ended = testkit::process::run(ferrule(), arguments).unwrap();
             assert!(!ended.status.success() && ended.stderr.contains(told), "{told}: {}", ended.stderr);
         }
+    });
+}
+
+#[test]
+fn s17_a_certificate_that_everybody_called_would_refuse_keeps_it_from_starting_and_is_not_taken_up() {
+    run(async {
+        let (world, served, folder) = world().await;
+        let file = folder.write("federator.yaml", &theirs(&folder, &served, &world, "")).unwrap();
+        let arguments = ["--domain", folder.domain().as_str()];
+        let (target, server) = remote(&world).await;
+        served.put(&target);
+        let federated = folder.run_in(&[("FERRULE_POLICY__REFRESH", "50")], &file, &arguments).unwrap();
+        // As Let's Encrypt issues them.
+        let public = world.certificates().issue(Specimen::WithoutClientAuth, folder.infra().as_str()).unwrap();
+        std::fs::write(folder.path("leaf-key.pem"), &public.key).unwrap();
+        std::fs::write(folder.path("leaf.pem"), &public.chain).unwrap();
+        let told = async {
+            while !federated.log().contains("the old ones stay") {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), told).await.expect("the fault is told");
+        served.heard().await.unwrap();
+        call(federated.outward, folder.domain(), &target).await.expect_status(200);
+        assert_eq!(server.requests().len(), 1, "by the old certificate");
+        let reloaded = federated.log();
+        federated.stop().unwrap();
+        let file = file.display().to_string();
+        let started = run_program(ferrule(), [&["federator", "--config", &file][..], &arguments].concat()).unwrap();
+        let checked = run_program(ferrule(), ["config", "check", "--config", &file]).unwrap();
+        for said in [reloaded, started.stderr, checked.stderr] {
+            for words in ["clientAuth", "useSharedFederatorSecret", "ferrule cert issue --client-only", "leaf.pem"] {
+                assert!(said.contains(words), "{words}: {said}");
+            }
+        }
+        assert!(!started.status.success() && !checked.status.success());
     });
 }
 
