@@ -87,6 +87,12 @@ impl AdmittedCall for Admitted {
         self.call.body_limit()
     }
 
+    fn unread(self: Box<Self>, answer: &Response<Body>) {
+        let Self { call, measurement } = *self;
+        measurement.end(answer.status());
+        call.unread(answer);
+    }
+
     async fn call(self: Box<Self>, body: Bytes) -> Response<Body> {
         let Self { call, measurement } = *self;
         let answer = call.call(body).await;

@@ -106,7 +106,11 @@ impl Behind {
         let limit = call.body_limit().map_or(limits.bytes, |more| more.max(limits.bytes));
         match body::read(declared, body, limit, limits, visit.memory()).await {
             Ok((body, _held)) => call.call(body).await,
-            Err(failure) => failure.to_response().map(Body::from),
+            Err(failure) => {
+                let answer = failure.to_response().map(Body::from);
+                call.unread(&answer);
+                answer
+            }
         }
     }
 

@@ -119,6 +119,10 @@ impl AdmittedCall for Call {
         (limit > DEFAULT_MAX_BODY).then_some(limit)
     }
 
+    fn unread(self: Box<Self>, answer: &Response<Body>) {
+        self.span.record("otel.status", answer.status().as_u16());
+    }
+
     async fn call(mut self: Box<Self>, body: Bytes) -> Response<Body> {
         *self.request.body_mut() = body;
         let request = std::mem::take(&mut self.request);

@@ -82,10 +82,15 @@ impl Caller {
             }
         };
         let limit = call.body_limit().map_or(limits.bytes, |more| more.max(limits.bytes));
-        let (body, _held) = body::read(declared, body, limit, limits, &self.body_memory)
-            .await
-            .inspect_err(|_| self.end_after_this())?;
-        Ok(call.call(body).await)
+        match body::read(declared, body, limit, limits, &self.body_memory).await {
+            Ok((body, _held)) => Ok(call.call(body).await),
+            Err(failure) => {
+                self.end_after_this();
+                let answer = failure.to_response().map(Body::from);
+                call.unread(&answer);
+                Ok(answer)
+            }
+        }
     }
 
     /// The peer's certificate, while it is good.

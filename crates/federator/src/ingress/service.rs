@@ -72,6 +72,9 @@ pub trait AdmittedCall: Send {
         None
     }
 
+    /// Its body did not come, or not within limits: that is the answer instead of ours.
+    fn unread(self: Box<Self>, _answer: &Response<Body>) {}
+
     /// Answers it. Never fails: an error is an answer too. The body of the answer is streamed.
     async fn call(self: Box<Self>, body: Bytes) -> Response<Body>;
 }

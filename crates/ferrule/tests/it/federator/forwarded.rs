@@ -7,6 +7,7 @@ use serde_json::json;
 use testkit::{
     Answer, Credentials, Specimen, Stranger,
     http1::{Call, Place},
+    peer::{Caller, Shown},
 };
 
 use crate::support::{SMALL_LIMITS, Standalone, run};
@@ -313,5 +314,26 @@ fn calls_are_measured_by_their_rpc_and_made_up_ones_together() {
         ] {
             assert_eq!(measured(&behind, handler, status).await, count, "{handler} {status}");
         }
+    });
+}
+
+#[test]
+fn calls_whose_body_is_too_large_are_measured_at_both_ways_in() {
+    run(async {
+        let behind = Behind::start().await;
+        let large = json!("x".repeat(2 << 20));
+        let forwarded = Call::post(&behind.place(), RPC, &large)
+            .header("wire-origin-domain", behind.peer.domain.as_str())
+            .header("x-ssl-certificate", &escaped(leaf(&behind.peer.certificate)));
+        forwarded.send().await.unwrap().expect_status(413);
+        assert_eq!(measured(&behind, "/federation/get-user-by-handle", 413).await, 1);
+        let Standalone { world, folder, federated, .. } = &behind.standalone;
+        let (ingress, roots) = (federated.ingress.unwrap(), world.certificates().root_pem());
+        let shown = Shown::Certificate(&behind.peer.certificate);
+        let caller = Caller::new(ingress, folder.infra(), &roots, shown).unwrap();
+        let answer = caller.call(behind.peer.domain.as_str(), "brig", "get-user-by-handle", &large).await.unwrap();
+        answer.expect_status(413);
+        assert_eq!(measured(&behind, "/federation/get-user-by-handle", 413).await, 2);
+        assert_eq!(behind.reached(), 0);
     });
 }
