@@ -21,9 +21,11 @@ pub(crate) async fn account(settings: &Settings, client: Client) -> Result<Accou
     }
 }
 
-/// A new account, which is kept from then on.
+/// A new account, which is kept from then on. None is made where it could not be kept: each try would make another, and
+/// servers count them.
 pub(crate) async fn make(settings: &Settings, client: Client) -> Result<Account, AcmeError> {
     let path = settings.folder.join(file::ACCOUNT);
+    try_out(&settings.folder)?;
     let contact: Vec<String> = settings.email.iter().map(|email| format!("mailto:{email}")).collect();
     let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
     let new = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
@@ -31,14 +33,27 @@ pub(crate) async fn make(settings: &Settings, client: Client) -> Result<Account,
     let made = builder.create(&new, settings.directory.clone(), None).await;
     let (account, credentials) = made.map_err(failed(settings, "making an account"))?;
     let text = serde_json::to_string(&credentials).map_err(|error| unusable(&path, error.to_string()))?;
-    files::replace(&path, Zeroizing::new(text).as_bytes(), Access::Secret).map_err(|source| AcmeError::File {
-        file: path,
-        what: "written",
-        source,
-    })?;
     tracing::info!(directory = settings.directory, "made an account at the ACME server");
+    // It is there, and does for as long as this process runs.
+    if let Err(error) = files::replace(&path, Zeroizing::new(text).as_bytes(), Access::Secret) {
+        tracing::error!(
+            file = %path.display(),
+            %error,
+            "the account cannot be kept, and the next start makes another one"
+        );
+    }
     Ok(account)
 }
+
+/// Whether there is room for an account in the folder.
+fn try_out(folder: &Path) -> Result<(), AcmeError> {
+    let file = folder.join(".try-out");
+    let written = files::replace(&file, &[b' '; ACCOUNT_BYTES], Access::Secret).and_then(|()| fs::remove_file(&file));
+    written.map_err(|source| AcmeError::File { file: folder.to_owned(), what: "written", source })
+}
+
+/// More than an account takes in its file.
+const ACCOUNT_BYTES: usize = 4096;
 
 fn kept(settings: &Settings, path: &Path) -> Result<Option<AccountCredentials>, AcmeError> {
     let text = match fs::read(path) {

@@ -83,6 +83,18 @@ pub enum AcmeError {
         /// Why.
         source: io::Error,
     },
+    /// A certificate was issued and cannot be kept.
+    #[error(
+        "{} cannot be written; the certificate that was issued is held in memory, and is lost if this process ends before \
+         it is written",
+        file.display()
+    )]
+    Unwritten {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The key or the request for a certificate cannot be made.
     #[error(transparent)]
     Issue(#[from] IssueError),

@@ -39,7 +39,15 @@ pub struct Keeper {
     parts: Parts,
     client: Client,
     account: Mutex<Option<Account>>,
+    /// What was issued and could not be written. To order it again would cost one of the few that a server issues in a week.
+    unwritten: Mutex<Option<Issued>>,
     metrics: Metrics,
+}
+
+/// A certificate that was issued, read back: chain and key belong together and are of a kind that we use.
+struct Issued {
+    obtained: Obtained,
+    leaf: Certificate,
 }
 
 impl Keeper {
@@ -59,7 +67,7 @@ impl Keeper {
         }
         private_folder(settings)?;
         let client = Client::new(tls::web_connector(&roots)?);
-        Ok(Self { parts, client, account: Mutex::new(None), metrics: Metrics::new() })
+        Ok(Self { parts, client, account: Mutex::new(None), unwritten: Mutex::new(None), metrics: Metrics::new() })
     }
 
     /// Shows expiry and failures in a registry.
@@ -85,7 +93,8 @@ impl Keeper {
     ///
     /// # Errors
     /// [`AcmeError::Refused`] where the certificate cannot be used in the way that it is configured; it is kept, so that
-    /// starting again costs the ACME server nothing. [`AcmeError::File`] where it cannot be kept.
+    /// starting again costs the ACME server nothing. As [`is_there`](Self::is_there) where the one that is kept cannot be
+    /// read.
     pub async fn ensure(&self) -> Result<(), AcmeError> {
         let settings = &self.parts.settings;
         let leaf = match kept(settings)? {
@@ -96,7 +105,7 @@ impl Keeper {
                     names = settings.all_names().join(", "),
                     "there is no certificate yet: asking for one; other backends cannot connect before it is there"
                 );
-                self.first().await?
+                self.first().await
             }
         };
         usable(settings, &leaf)?;
@@ -147,14 +156,17 @@ impl Keeper {
     }
 
     /// The first certificate. It is kept whatever it is good for: whether it can be used is decided at every start.
-    async fn first(&self) -> Result<Certificate, AcmeError> {
+    async fn first(&self) -> Certificate {
         let mut failures = 0;
         loop {
-            let error = match self.obtain().await {
-                Ok((obtained, leaf)) => {
-                    self.keep(&obtained)?;
+            let kept = match self.issued().await {
+                Ok(issued) => self.keep(issued).await,
+                Err(error) => Err(error),
+            };
+            let error = match kept {
+                Ok(leaf) => {
                     tracing::info!(until = %leaf.not_after, issuer = leaf.issuer, "a certificate was issued");
-                    return Ok(leaf);
+                    return leaf;
                 }
                 Err(error) => error,
             };
@@ -171,14 +183,21 @@ impl Keeper {
 
     async fn successor(&self) -> Result<Certificate, AcmeError> {
         let settings = &self.parts.settings;
-        let (obtained, leaf) = self.obtain().await?;
-        judge::judge(&leaf, &settings.all_names(), settings.shared, &settings.infra)?;
-        self.keep(&obtained)?;
-        Ok(leaf)
+        let issued = self.issued().await?;
+        judge::judge(&issued.leaf, &settings.all_names(), settings.shared, &settings.infra)?;
+        self.keep(issued).await
     }
 
-    /// What was issued, read back: chain and key belong together and are of a kind that we use.
-    async fn obtain(&self) -> Result<(Obtained, Certificate), AcmeError> {
+    /// What could not be written yet, while it is good, or what is issued now.
+    async fn issued(&self) -> Result<Issued, AcmeError> {
+        let unwritten = self.unwritten.lock().await.take();
+        match unwritten.filter(|issued| self.parts.clock.now() < issued.leaf.not_after) {
+            Some(issued) => Ok(issued),
+            None => self.obtain().await,
+        }
+    }
+
+    async fn obtain(&self) -> Result<Issued, AcmeError> {
         let Parts { settings, challenges, .. } = &self.parts;
         let mut known = self.account.lock().await;
         let account = match known.take() {
@@ -199,19 +218,20 @@ impl Keeper {
         let texts = ((at, obtained.chain.as_bytes()), (at, obtained.key.as_bytes()));
         let identity = Identity::from_pem(Role::Server, texts.0, texts.1)?;
         let leaf = identity.leaf().clone();
-        Ok((obtained, leaf))
+        Ok(Issued { obtained, leaf })
     }
 
-    fn keep(&self, obtained: &Obtained) -> Result<(), AcmeError> {
-        let path = self.parts.settings.certificate();
-        let text = Zeroizing::new(format!("{}{}", ending(&obtained.chain), obtained.key.as_str()));
-        files::replace(&path, text.as_bytes(), Access::Secret).map_err(|source| AcmeError::File {
-            file: path,
-            what: "written",
-            source,
-        })?;
+    /// Writes what was issued. Where that fails it is held, and the next try writes it.
+    async fn keep(&self, issued: Issued) -> Result<Certificate, AcmeError> {
+        let file = self.parts.settings.certificate();
+        let Obtained { chain, key } = &issued.obtained;
+        let text = Zeroizing::new(format!("{}{}", ending(chain), key.as_str()));
+        if let Err(source) = files::replace(&file, text.as_bytes(), Access::Secret) {
+            *self.unwritten.lock().await = Some(issued);
+            return Err(AcmeError::Unwritten { file, source });
+        }
         self.metrics.obtained();
-        Ok(())
+        Ok(issued.leaf)
     }
 
     fn count(&self, error: &AcmeError, failures: &mut u32) -> Outcome {
@@ -275,4 +295,101 @@ fn private_folder(settings: &Settings) -> Result<(), AcmeError> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     let failed = |source| AcmeError::File { file: settings.folder.clone(), what: "written", source };
     builder.create(&settings.folder).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use tls::issue::{Authority, AuthorityRequest, LeafRequest, Validity};
+    use tokio::time::timeout;
+    use types::{ManualClock, SeededRng, Timestamp};
+
+    use super::*;
+    use crate::limits::FIRST_PAUSE;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// A keeper whose ACME server nobody reaches, and what was issued before.
+    fn unreachable(folder: &TempDir) -> (Keeper, Arc<ManualClock>, Issued) {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let authority = Authority::root(&AuthorityRequest::new("CA", Validity::starting(now, 10 * HOUR))).unwrap();
+        let issued = authority.issue(&LeafRequest::new("federator.a.example", Validity::starting(now, HOUR))).unwrap();
+        let leaf = issued.identity(Role::Server).unwrap().leaf().clone();
+        let obtained = Obtained { chain: issued.chain_pem(), key: Zeroizing::new(issued.key_pem().to_owned()) };
+        let ca = folder.path().join("ca.pem");
+        fs::write(&ca, authority.certificate_pem()).unwrap();
+        let clock = Arc::new(ManualClock::at(now));
+        let keeper = Keeper::new(Parts {
+            settings: Settings {
+                directory: "https://127.0.0.1:1/dir".into(),
+                email: None,
+                infra: "federator.a.example".parse().unwrap(),
+                names: Vec::new(),
+                ca: vec![ca],
+                folder: folder.path().join("acme"),
+                shared: false,
+            },
+            challenges: Challenges::default(),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            rng: Arc::new(SeededRng::new(1)),
+        });
+        (keeper.unwrap(), clock, Issued { obtained, leaf })
+    }
+
+    /// Lets nobody write there, whoever he is.
+    fn obstruct(keeper: &Keeper) {
+        let folder = &keeper.parts.settings.folder;
+        fs::remove_dir_all(folder).unwrap();
+        fs::write(folder, "").unwrap();
+    }
+
+    fn clear(keeper: &Keeper) {
+        let folder = &keeper.parts.settings.folder;
+        fs::remove_file(folder).unwrap();
+        fs::create_dir(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_is_held_until_it_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keeper, _, issued) = unreachable(&folder);
+        let key = issued.obtained.key.clone();
+        obstruct(&keeper);
+        let error = keeper.keep(issued).await.unwrap_err();
+        assert!(error.to_string().contains("certificate"), "{error}");
+        let error = keeper.successor().await.unwrap_err();
+        assert!(matches!(error, AcmeError::Unwritten { .. }), "nobody is asked for another: {error}");
+        clear(&keeper);
+        // At once: the server is not asked.
+        let leaf = timeout(FIRST_PAUSE / 2, keeper.first()).await.expect("it is written");
+        assert_eq!(kept(&keeper.parts.settings).unwrap().unwrap().not_after, leaf.not_after);
+        assert!(fs::read_to_string(keeper.parts.settings.certificate()).unwrap().contains(key.as_str()));
+        assert!(keeper.unwritten.lock().await.is_none(), "it is not written twice");
+    }
+
+    #[tokio::test]
+    async fn what_is_over_by_then_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keeper, clock, issued) = unreachable(&folder);
+        obstruct(&keeper);
+        keeper.keep(issued).await.unwrap_err();
+        clear(&keeper);
+        clock.advance(2 * HOUR);
+        let error = keeper.successor().await.unwrap_err();
+        assert!(matches!(error, AcmeError::Server { .. }), "it asks for another: {error}");
+        assert!(!keeper.parts.settings.certificate().exists());
+    }
+
+    #[tokio::test]
+    async fn no_account_is_made_that_cannot_be_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keeper, ..) = unreachable(&folder);
+        obstruct(&keeper);
+        let error = account::make(&keeper.parts.settings, keeper.client.clone()).await.err().expect("nobody makes one");
+        assert!(matches!(error, AcmeError::File { what: "written", .. }), "it is not asked for: {error}");
+        clear(&keeper);
+        let error = account::make(&keeper.parts.settings, keeper.client.clone()).await.err().expect("nobody is there");
+        assert!(matches!(error, AcmeError::Server { .. }), "{error}");
+        assert_eq!(fs::read_dir(&keeper.parts.settings.folder).unwrap().count(), 0, "nothing is left behind");
+    }
 }
