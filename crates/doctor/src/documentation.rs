@@ -57,6 +57,9 @@ The exit status is 0 if all is well, 1 if there are warnings, 2 if something fai
 are asked for their versions and for a random handle that nobody has. A backend that does not run is looked at as far as its
 files and DNS go, and the checks that it would have to answer say so.
 
+Of several SRV targets the one that is `federation.infra` is looked at, and what answers there (checks 10, 13, 14, 19, 20);
+where none of them is, check 10 says so, and the others look at `federation.listen`.
+
 **Several processes.** A backend with `[components]` has neither certificates nor an ingress of its own: those checks say so,
 and partners are called by its federator, whose errors tell the rest. The federator itself is examined with its own
 configuration; whose domain it is it learns from brig, or from the environment (`FERRULE_DOMAIN=example.com`). Behind an

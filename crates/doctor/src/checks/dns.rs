@@ -158,7 +158,7 @@ pub(crate) fn leads_here(infra: &str, service: &Service, material: &Material, li
             named(&others)
         )));
     }
-    if let (Some(_), Ok(seen) | Err(Trouble::Refused { seen, .. })) = (service.reached(), &listener.plain) {
+    if let (Some(_), Ok(seen) | Err(Trouble::Refused { seen, .. })) = (service.reached_at(infra), &listener.plain) {
         let leaf = material::shown(&seen.chain).into_iter().next();
         match leaf {
             Some(leaf) if material.is_ours(&leaf) => {

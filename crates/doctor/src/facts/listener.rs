@@ -42,7 +42,8 @@ pub(crate) struct Tried {
 const H2: &[&[u8]] = &[b"h2"];
 
 impl Listener {
-    /// Knocks at the target of the own SRV record, as others do, or, where that leads nowhere, at the configured address.
+    /// Knocks at the target of the own SRV record that is the infrastructure domain, as others do, or, where none leads
+    /// there, at the configured address.
     pub(crate) async fn look_at(
         site: &Site,
         domain: &Domain,
@@ -51,14 +52,13 @@ impl Listener {
         identity: Option<&Identity>,
     ) -> Self {
         let (configured, limits) = (site.listen.map(reachable), &site.limits);
-        let (via, name, address) = match (service.reached(), configured) {
+        let (via, name, address) = match (service.reached_at(infra), configured) {
             (Some((target, address)), _) => {
                 (format!("{} ({address})", target.authority()), target.host.clone(), address)
             }
-            (None, configured) => {
-                let address = configured.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-                (format!("federation.listen ({address})"), infra.to_owned(), address)
-            }
+            (None, Some(address)) => (format!("federation.listen ({address})"), infra.to_owned(), address),
+            // Nothing listens at port 0.
+            (None, None) => (format!("{infra} by the SRV record"), infra.to_owned(), (Ipv4Addr::LOCALHOST, 0).into()),
         };
         let probe = Probe {
             address,

@@ -74,12 +74,20 @@ impl Service {
 
     /// The first target that takes a connection, and where.
     pub(crate) fn reached(&self) -> Option<(&Target, SocketAddr)> {
-        let open = |one: &Offered| one.tcp.iter().find(|(_, result)| result.is_ok()).map(|(address, _)| *address);
-        self.targets.iter().find_map(|one| Some((&one.target, open(one)?)))
+        self.targets.iter().find_map(Offered::reached)
+    }
+
+    /// The same among the targets that are that host: what others of them do is another backend's matter.
+    pub(crate) fn reached_at(&self, host: &str) -> Option<(&Target, SocketAddr)> {
+        self.targets.iter().filter(|one| one.target.host == host).find_map(Offered::reached)
     }
 }
 
 impl Offered {
+    fn reached(&self) -> Option<(&Target, SocketAddr)> {
+        self.tcp.iter().find(|(_, result)| result.is_ok()).map(|(address, _)| (&self.target, *address))
+    }
+
     async fn look_at(target: Target, resolver: &NameServerResolver, limits: &Limits) -> Self {
         if target.host.is_empty() {
             return Self { target, alias: None, addresses: Err("the root is no host".into()), tcp: Vec::new() };

@@ -4,11 +4,11 @@ use hickory_proto::rr::{Name, RData, Record, rdata};
 use lab::dns::Service;
 use testkit::{
     Specimen, TTL, Trouble,
-    peer::{Terms, script},
+    peer::{ForeignBackend, Terms, script},
     process::Reserved,
 };
 
-use super::patient::{Patient, demanding};
+use super::patient::{Patient, demanding, well};
 use crate::support::run;
 
 #[test]
@@ -126,6 +126,40 @@ fn a_target_that_is_not_the_infrastructure_domain() {
         let second = Service { target: other, ..patient.service() };
         patient.publish_all(600, &[patient.service(), second]);
         patient.examined(&[]).warns(10, "name-0.elsewhere.example as well", "Let the SRV record point to");
+    });
+}
+
+#[test]
+fn a_first_target_that_is_somebody_else() {
+    run(async {
+        let patient = Patient::new().await;
+        // It demands no certificate, speaks TLS 1.2 only and is nobody's federator.
+        let other = patient.world.stranger("other").unwrap();
+        let terms = Terms { versions: Terms::ONLY_TLS12, ..Terms::default() };
+        let theirs = ForeignBackend::on_terms(terms, &other.certificate, script(well)).await.unwrap();
+        patient.world.dns().truth().publish_addresses(&other.infra, TTL, &[theirs.address().ip()]);
+        let first = Service { priority: 0, weight: 10, port: theirs.address().port(), target: other.infra.clone() };
+        let second = Service { priority: 10, ..patient.service() };
+        patient.publish_all(600, &[first.clone(), second]);
+        let told = format!("{} as well", other.infra);
+        patient.examined(&[]).warns(10, &told, "Let the SRV record point to");
+        // What is wrong with ours is seen behind it.
+        let ingress = ForeignBackend::on_terms(terms, &patient.certificate(), script(demanding)).await.unwrap();
+        let second = Service { priority: 10, port: ingress.address().port(), ..patient.service() };
+        patient.publish_all(600, &[first.clone(), second]);
+        patient.examined(&[]).is([(10, "warn"), (19, "warn")]).says(
+            19,
+            "does not speak TLS 1.3",
+            "Let the ingress offer",
+        );
+        // Where none is ours that is said once, and the listener is looked at where it is configured.
+        patient.publish_all(600, &[first]);
+        let remedy = format!("Let the SRV record point to {}", patient.infra());
+        patient.examined(&[]).is([(10, "fail"), (28, "fail")]).says(
+            10,
+            &format!("SRV points to {}", other.infra),
+            &remedy,
+        );
     });
 }
 
