@@ -103,7 +103,8 @@ pub const CHECKS: [Check; 27] = [
         group: Group::Dns,
         title: "SRV record",
         looks: "`_wire-server-federator._tcp.<domain>` has an SRV record. Fails otherwise.",
-        remedy: "Publish `_wire-server-federator._tcp.<domain>. 600 IN SRV 0 10 443 <infrastructure domain>.`",
+        remedy: "Publish `_wire-server-federator._tcp.<domain>. 600 IN SRV 0 10 <port> <infrastructure domain>.`: the port of \
+                 `federation.listen`, or the one that is forwarded to it.",
         option: "domain",
         helm: "config.dns.federator",
         depends_on: &[],
@@ -116,7 +117,8 @@ pub const CHECKS: [Check; 27] = [
                 reached: fails otherwise. Warns of weight 0 and of a TTL outside 60 to 86400 \
                 seconds, for which the name servers of the zone are asked. Where those cannot be, a low TTL is not judged: a \
                 resolver that remembers the record counts it down.",
-        remedy: "Correct the record; `0 10 443` as priority, weight and port, and a TTL of 600, are good values.",
+        remedy: "Correct the record; `0 10` as priority and weight, the port of `federation.listen` or the one that is \
+                 forwarded to it, and a TTL of 600 are good values.",
         option: "federation.infra",
         helm: "config.dns.federator",
         depends_on: &[8],

@@ -154,7 +154,7 @@ impl Examination<'_> {
         tried.push(listener.internal.clone());
 
         findings.add(5, || configuration::internal_api(site.internal().as_ref(), &tried));
-        findings.add(8, || dns::present(domain, site.infra.as_ref(), &service));
+        findings.add(8, || dns::present(domain, site.infra.as_ref(), site.listen, &service));
         findings.add(9, || dns::well_formed(&service, material.awaits_server().then_some(infra)));
         findings.add(10, || dns::leads_here(infra, &service, material, &listener));
         let known = self.known_roots();

@@ -1,6 +1,9 @@
 //! Checks 8 to 10: the own records.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use federator::discovery::ResolverError;
 use tls::names;
@@ -19,9 +22,15 @@ use crate::{
 };
 
 /// Check 8: there is a record.
-pub(crate) fn present(domain: &Domain, infra: Option<&Domain>, service: &Service) -> Outcome {
+pub(crate) fn present(
+    domain: &Domain,
+    infra: Option<&Domain>,
+    listen: Option<SocketAddr>,
+    service: &Service,
+) -> Outcome {
     let infra = infra.map_or("<infrastructure domain>", Domain::as_str);
-    let publish = format!("Publish `{} 600 IN SRV 0 10 443 {infra}.`", service.name);
+    let (port, whose) = port(listen);
+    let publish = format!("Publish `{} 600 IN SRV 0 10 {port} {infra}.` {whose}", service.name);
     match &service.answer {
         Ok(_) if service.targets.iter().all(|one| one.target.host.is_empty()) => Outcome::fail(format!(
             "The SRV record {} says that the service is not offered; others report invalid-domain (422).",
@@ -39,6 +48,20 @@ pub(crate) fn present(domain: &Domain, infra: Option<&Domain>, service: &Service
         .remedy(publish),
         Err(error) => Outcome::fail(format!("{} cannot be looked up: {error}", service.name))
             .remedy("Look at the name server of the zone, and at `federation.dns` (without it the system's is asked)."),
+    }
+}
+
+/// The port to publish, and what to know of it.
+fn port(listen: Option<SocketAddr>) -> (u16, String) {
+    const HTTPS: u16 = 443;
+    match listen.map(|listen| listen.port()).filter(|port| *port != 0) {
+        Some(port) => (
+            port,
+            format!("{port} is the port of `federation.listen`; where another one is forwarded to it, name that one."),
+        ),
+        None => {
+            (HTTPS, format!("{HTTPS} is the usual port of an ingress; where yours has another one, name that one."))
+        }
     }
 }
 
@@ -186,8 +209,6 @@ pub(crate) fn leads_here(infra: &str, service: &Service, material: &Material, li
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use federator::discovery::Target;
 
     use super::*;
@@ -289,9 +310,26 @@ mod tests {
             (with(Err(ResolverError::Absent { ttl: None })), Verdict::Fail, "No SRV record"),
             (with(Err(ResolverError::TimedOut)), Verdict::Fail, "cannot be looked up"),
         ] {
-            let outcome = present(&domain, Some(&infra), &service);
+            let outcome = present(&domain, Some(&infra), None, &service);
             assert_eq!(outcome.verdict, verdict, "{outcome:?}");
             assert!(outcome.evidence.contains(told), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn the_port_to_publish_is_the_one_that_is_listened_at() {
+        let domain: Domain = "a.example".parse().unwrap();
+        let none = Service::without("_wire._tcp.a.example.".into(), ResolverError::Absent { ttl: None });
+        for (listen, port, told) in [
+            (Some("0.0.0.0:8443"), 8443, "the port of `federation.listen`"),
+            (Some("[::]:443"), 443, "the port of `federation.listen`"),
+            (Some("127.0.0.1:0"), 443, "the usual port of an ingress"),
+            (None, 443, "the usual port of an ingress"),
+        ] {
+            let outcome = present(&domain, None, listen.map(|listen| listen.parse().unwrap()), &none);
+            let remedy = outcome.remedy.unwrap();
+            let record = format!("600 IN SRV 0 10 {port} <infrastructure domain>.` {port} is {told}");
+            assert!(remedy.contains(&record), "{remedy}");
         }
     }
 }

@@ -17,7 +17,8 @@ fn no_record() {
         let patient = Patient::new().await;
         let own = patient.folder.domain().clone();
         patient.publish_all(600, &[]);
-        let remedy = format!("Publish `_wire-server-federator._tcp.{own}. 600 IN SRV 0 10 443 {}.`", patient.infra());
+        let port = patient.federation().port();
+        let remedy = format!("Publish `_wire-server-federator._tcp.{own}. 600 IN SRV 0 10 {port} {}.`", patient.infra());
         patient
             .examined(&[])
             .fails(8, &format!("No SRV record _wire-server-federator._tcp.{own}"), &remedy)
