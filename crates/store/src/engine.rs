@@ -5,6 +5,7 @@ use std::{ops::Bound, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use types::Timestamp;
+use uuid::Uuid;
 
 use crate::{Cell, CommitError, CommitId, Committed, Entry, EntryId, LogRef, ReadError, Version, rows::Dir};
 
@@ -30,6 +31,12 @@ pub trait Engine: Send + Sync {
 
     /// Removes what has expired and finishes what was left half done, for about that long. Changes no answer.
     async fn housekeep(&self, budget: Duration) -> Report;
+
+    /// Names this opening of a store that the process has for itself: leases of another opening bind nobody. `None` where
+    /// other processes use the store at the same time.
+    fn opening(&self) -> Option<Uuid> {
+        None
+    }
 
     /// Finishes what was begun and closes. Later calls answer `Unavailable`.
     async fn close(&self);

@@ -18,7 +18,7 @@
 //! - A cursor in a log never skips an acknowledged entry, and of two entries the one acknowledged before the other was begun
 //!   has the smaller id, whatever clocks do. An entry may come twice, with the same key.
 //! - Work on two aggregates is two commits. A unique name is a [**claim**](ClaimKind), which binds only while its owner's
-//!   row names it.
+//!   row names it. Work that one process at a time does has a [**lease**](LeaseKind), which stands beside its cursor.
 //!
 //! SQLite, the engine here, gives more than that. Components rely on the sentences above only, and try themselves on
 //! [`loose`], which gives no more.
@@ -95,6 +95,7 @@ mod error;
 mod hybrid;
 mod id;
 mod key;
+mod lease;
 pub mod limits;
 mod log;
 pub mod loose;
@@ -112,6 +113,7 @@ pub use commit::{Appended, BodyRef, Commit, Committed, NewBody, NewEntry, RowOpt
 pub use error::{CommitError, Corrupt, OpenError, ReadError, Reason, UpdateError};
 pub use id::{CommitId, EntryId, EntryIdError, Version};
 pub use key::{Key, KeyBuf, Leads};
+pub use lease::{Contender, Held, LeaseError, LeaseKind, Look};
 pub use limits::Limit;
 pub use log::{Batch, Entry, Log};
 pub use rows::{Dir, Page, PlainRows, Row, Rows, View};

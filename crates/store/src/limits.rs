@@ -43,6 +43,10 @@ pub const UNKNOWN_TRIES: u32 = 8;
 pub const CLAIM_TRIES: u32 = 5;
 /// How long a claim that its owner's row does not name yet is taken for being at work.
 pub const CLAIM_GRACE: Duration = Duration::from_secs(10);
+/// How long a lease lasts that is not renewed.
+pub const LEASE: Duration = Duration::from_secs(15);
+/// When to look at a lease again that a rival may just have taken.
+pub const LEASE_RETRY: Duration = Duration::from_millis(200);
 /// How long an ephemeral aggregate's version is kept beyond its last row.
 pub const EPHEMERAL_MEMORY: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 /// How long one operation may wait by default.

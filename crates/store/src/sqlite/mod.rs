@@ -20,6 +20,7 @@ use std::{
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::{sync::Semaphore, time::timeout};
+use uuid::Uuid;
 
 use self::{
     apply::Applier,
@@ -58,6 +59,8 @@ struct Running {
     queue: Queue,
     readers: Arc<Readers>,
     node: u64,
+    /// Names this opening: nobody else has the database open.
+    opening: Uuid,
     /// How long a read may wait for its turn.
     deadline: Duration,
     parts: Mutex<Option<Parts>>,
@@ -117,7 +120,7 @@ impl Sqlite {
             feed,
             brake,
         };
-        Self::start(writer, Readers::new(pool), options.deadline, Some(checkpointer), Some(lock)).map_err(io)
+        Self::start(writer, Readers::new(pool), options, Some(checkpointer), Some(lock)).map_err(io)
     }
 
     fn in_memory(options: &Options, feed: Feed) -> Result<Self, OpenError> {
@@ -136,13 +139,13 @@ impl Sqlite {
             brake: Arc::new(Brake::default()),
         };
         let io = |source| OpenError::Io { folder: folder.clone(), source };
-        Self::start(writer, Readers::new(vec![conn]), options.deadline, None, None).map_err(io)
+        Self::start(writer, Readers::new(vec![conn]), options, None, None).map_err(io)
     }
 
     fn start(
         writer: Writer,
         readers: Readers,
-        deadline: Duration,
+        options: &Options,
         checkpointer: Option<Checkpointer>,
         lock: Option<FolderLock>,
     ) -> Result<Self, std::io::Error> {
@@ -151,7 +154,8 @@ impl Sqlite {
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&inbox))?;
         let parts = Parts { writer: thread, checkpointer, lock };
         let (readers, parts) = (Arc::new(readers), Mutex::new(Some(parts)));
-        Ok(Self(Arc::new(Running { queue, readers, node, deadline, parts })))
+        let (opening, deadline) = (options.rng.uuid(), options.deadline);
+        Ok(Self(Arc::new(Running { queue, readers, node, opening, deadline, parts })))
     }
 
     async fn read<T: Send + 'static>(
@@ -194,6 +198,10 @@ impl Drop for Sqlite {
 
 #[async_trait]
 impl Engine for Sqlite {
+    fn opening(&self) -> Option<Uuid> {
+        Some(self.0.opening)
+    }
+
     async fn head(&self, query: &HeadQuery) -> Result<Head, ReadError> {
         let HeadQuery { kind, aggregate } = query.clone();
         self.read(move |conn| reader::head(conn, kind, &aggregate)).await

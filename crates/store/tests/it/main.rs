@@ -7,6 +7,7 @@ mod chain;
 mod claims;
 mod commits;
 mod folder;
+mod leases;
 mod limits;
 mod logs;
 mod outcomes;
@@ -43,4 +44,5 @@ contract! {
         body_shared_once trimmed_is_not_lost backwards;
     limits: limits_typed;
     claims: claim_one_owner claim_binds_while_named;
+    leases: lease_fenced lease_one_holder lease_without_wall_clock;
 }
