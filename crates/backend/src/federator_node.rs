@@ -192,7 +192,9 @@ impl Doors {
             None => None,
         };
         let behind_proxy = match &inward.behind_proxy {
-            Some(behind) => Some(bind("inward.behind_proxy.listen", behind.listen).await?.shared_by(&behind.proxies)),
+            Some(behind) => Some(
+                bind("inward.behind_proxy.listen", behind.listen).await?.for_certificates().shared_by(&behind.proxies),
+            ),
             None => None,
         };
         Ok(Self { ingress, behind_proxy })

@@ -19,6 +19,13 @@ pub const STREAMS: u32 = 250;
 /// to slow remotes must leave room for the others. More than `OutsideLimits::calls`.
 pub const COMPONENT_STREAMS: u32 = 10_000;
 
+/// How long the headers of an HTTP/2 request may be, as RFC 9113 §6.5.2 counts them: what the library has by itself.
+pub const HEADERS: u32 = 16 * 1024;
+
+/// The same where a proxy brings the certificate of a peer in a header, which may be 32 KiB
+/// (`federator::limits::ForwardedLimits::certificate_bytes`): as much as the ingress takes.
+pub const HEADERS_WITH_CERTIFICATE: u32 = 64 * 1024;
+
 /// How many bytes of the body of an HTTP/2 request may come before they are read.
 pub const STREAM_WINDOW: u32 = 256 * 1024;
 

@@ -32,8 +32,22 @@ pub struct Bound {
     share: Option<Admission>,
     /// Whom that does not concern.
     shared_by: Vec<AddressBlock>,
-    /// How many requests of one HTTP/2 connection are answered at the same time.
+    http2: Http2,
+}
+
+/// What HTTP/2 connections may have.
+#[derive(Clone, Copy)]
+struct Http2 {
+    /// How many requests of one are answered at the same time.
     streams: u32,
+    /// How long the headers of one may be.
+    headers: u32,
+}
+
+impl Default for Http2 {
+    fn default() -> Self {
+        Self { streams: limits::STREAMS, headers: limits::HEADERS }
+    }
 }
 
 enum Socket {
@@ -52,7 +66,7 @@ impl Bound {
         let listener = TcpListener::bind(address).await?;
         let target = Target::Tcp(listener.local_addr()?);
         let share = Some(Admission::new(limits::CONNECTIONS_PER_ADDRESS));
-        Ok(Self { socket: Socket::Tcp(listener), target, share, shared_by: Vec::new(), streams: limits::STREAMS })
+        Ok(Self { socket: Socket::Tcp(listener), target, share, shared_by: Vec::new(), http2: Http2::default() })
     }
 
     /// The same, where so many proxies stand in front: one of them may have every connection, since it brings everybody's
@@ -76,7 +90,14 @@ impl Bound {
     #[must_use]
     pub fn for_components(mut self) -> Self {
         self.share = None;
-        self.streams = limits::COMPONENT_STREAMS;
+        self.http2.streams = limits::COMPONENT_STREAMS;
+        self
+    }
+
+    /// The same, where a proxy brings the certificates of peers in a header.
+    #[must_use]
+    pub fn for_certificates(mut self) -> Self {
+        self.http2.headers = limits::HEADERS_WITH_CERTIFICATE;
         self
     }
 
@@ -100,7 +121,7 @@ impl Bound {
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         let socket = Socket::Unix(listener, SocketFile::new(path)?);
         let target = Target::Unix(path.to_owned());
-        Ok(Self { socket, target, share: None, shared_by: Vec::new(), streams: limits::STREAMS })
+        Ok(Self { socket, target, share: None, shared_by: Vec::new(), http2: Http2::default() })
     }
 
     /// There are no unix sockets here.
@@ -129,10 +150,10 @@ impl Bound {
     pub async fn serve(self, router: Router, stop: CancellationToken, cut: CancellationToken) {
         let tracker = TaskTracker::new();
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
-        let streams = self.streams;
+        let http2 = self.http2;
         let begin = |client: Client, place: OwnedSemaphorePermit, right: Option<Admitted>| {
             // On the heap before there is a task, which else would have room for it more than once.
-            let served = Box::pin(client.serve(router.clone(), streams, stop.clone()));
+            let served = Box::pin(client.serve(router.clone(), http2, stop.clone()));
             let cut = cut.clone();
             tracker.spawn(async move {
                 cut.run_until_cancelled_owned(served).await;
@@ -221,12 +242,12 @@ impl Client {
         }
     }
 
-    async fn serve(self, router: Router, streams: u32, stop: CancellationToken) {
+    async fn serve(self, router: Router, http2: Http2, stop: CancellationToken) {
         let times = Times::default();
         match self {
-            Self::Tcp(stream, peer) => connection::serve(stream, Some(peer), router, streams, &times, &stop).await,
+            Self::Tcp(stream, peer) => connection::serve(stream, Some(peer), router, http2, &times, &stop).await,
             #[cfg(unix)]
-            Self::Unix(stream) => connection::serve(stream, None, router, streams, &times, &stop).await,
+            Self::Unix(stream) => connection::serve(stream, None, router, http2, &times, &stop).await,
         }
     }
 }

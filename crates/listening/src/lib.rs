@@ -3,11 +3,12 @@
 //!
 //! [`Activity`] knows what a connection is busy with and decides, without I/O. [`Wire`] and [`Answer`] report to it what
 //! happens, and [`drive`] carries out what it decides. [`queued`] and [`linger`] are the two ends of a listener that stops:
-//! who had connected is answered, and what was answered arrives.
+//! who had connected is answered, and what was answered arrives. [`check_host`] is asked about each request.
 
 mod activity;
 mod answer;
 mod drive;
+mod host;
 mod limits;
 mod queue;
 mod watched;
@@ -17,6 +18,7 @@ pub use self::{
     activity::{Activity, Advice, Expired, Protocol},
     answer::{Answer, Exchange, Piece},
     drive::{End, drive, linger},
+    host::{HostError, check_host},
     limits::{LAST_REQUEST, Limits},
     queue::queued,
     watched::Watched,

@@ -10,10 +10,12 @@ use hyper_util::{
     server::conn::auto,
 };
 use listening::{Answer, End, Exchange, Protocol, Watched, Wire};
+use public_api::error::common;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::Http2;
 use crate::limits::{self, Times};
 
 /// Serves a connection until it ends or lasts too long. `stop` lets requests end that were begun.
@@ -21,7 +23,7 @@ pub(super) async fn serve<S>(
     stream: S,
     peer: Option<SocketAddr>,
     router: Router,
-    streams: u32,
+    http2: Http2,
     times: &Times,
     stop: &CancellationToken,
 ) where
@@ -35,7 +37,8 @@ pub(super) async fn serve<S>(
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(streams)
+        .max_concurrent_streams(http2.streams)
+        .max_header_list_size(http2.headers)
         .initial_stream_window_size(limits::STREAM_WINDOW)
         .initial_connection_window_size(limits::CONNECTION_WINDOW)
         .keep_alive_interval(times.ping_interval)
@@ -48,9 +51,13 @@ pub(super) async fn serve<S>(
         if let Some(peer) = peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
-        let answer = router.clone().oneshot(request);
+        let checked = listening::check_host(request.version(), request.headers());
+        let answer = checked.map(|()| router.clone().oneshot(request));
         async move {
-            let mut answer = answer.await.map_err(|never: Infallible| match never {})?;
+            let mut answer = match answer {
+                Ok(answer) => answer.await.map_err(|never: Infallible| match never {})?,
+                Err(error) => web::failure(&common::BAD_REQUEST.because(error.to_string())),
+            };
             if exchange.is_last() {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -114,7 +121,7 @@ mod tests {
         let large = || async { vec![b'x'; 4 << 20] };
         let router = Router::new().route("/", get(|| async { "hello" })).route("/large", get(large));
         let stop = CancellationToken::new();
-        (client, tokio::spawn(async move { serve(server, None, router, limits::STREAMS, &times, &stop).await }))
+        (client, tokio::spawn(async move { serve(server, None, router, Http2::default(), &times, &stop).await }))
     }
 
     async fn ends(what: &str, serving: tokio::task::JoinHandle<()>) {
@@ -219,7 +226,7 @@ mod tests {
         let router = Router::new().route("/", post(|| async { "last words" }));
         let stop = CancellationToken::new();
         let serving =
-            tokio::spawn(async move { serve(server, Some(peer), router, limits::STREAMS, &unhurried(), &stop).await });
+            tokio::spawn(async move { serve(server, Some(peer), router, Http2::default(), &unhurried(), &stop).await });
         let (mut answers, mut sends) = client.into_split();
         let sending = tokio::spawn(async move {
             sends
@@ -247,5 +254,65 @@ mod tests {
         let (mut client, serving) = connect(times);
         client.write_all(H2).await.unwrap();
         ends("a dead HTTP/2 connection", serving).await;
+    }
+
+    /// What becomes of a request with a header of so many bytes, by HTTP/2 in clear.
+    async fn status_with(header: usize, http2: Http2) -> u16 {
+        let (client, server) = tokio::io::duplex(1 << 16);
+        let length = |headers: http::HeaderMap| async move { headers["x-ssl-certificate"].len().to_string() };
+        let router = Router::new().route("/", get(length));
+        let stop = CancellationToken::new();
+        let serving = async { serve(server, None, router, http2, &unhurried(), &stop).await };
+        let asking = async {
+            let io = TokioIo::new(client);
+            let (mut sender, connection) =
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+            let driver = tokio::spawn(connection);
+            let request = Request::get("http://a/").header("x-ssl-certificate", "x".repeat(header));
+            let answer = sender.send_request(request.body(String::new()).unwrap()).await.unwrap();
+            driver.abort();
+            answer.status().as_u16()
+        };
+        tokio::select! {
+            () = serving => panic!("it ended"),
+            status = asking => status,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_header_holds_a_certificate_where_proxies_bring_them() {
+        let with_certificates = Http2 { headers: limits::HEADERS_WITH_CERTIFICATE, ..Http2::default() };
+        // What the other headers of the request count, name, value and 32 bytes each.
+        let beside = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/")];
+        let beside: usize = beside.iter().map(|(name, value)| name.len() + value.len() + 32).sum();
+        // The library's limit is the first length that it refuses.
+        let room = |limit: u32| usize::try_from(limit).unwrap() - 1 - beside - "x-ssl-certificate".len() - 32;
+        let (most, usual) = (room(limits::HEADERS_WITH_CERTIFICATE), room(limits::HEADERS));
+        assert!(most > 32 * 1024);
+        for (header, http2, status) in [
+            (32 * 1024, with_certificates, 200),
+            (most, with_certificates, 200),
+            (most + 1, with_certificates, 431),
+            (usual, Http2::default(), 200),
+            (usual + 1, Http2::default(), 431),
+        ] {
+            assert_eq!(status_with(header, http2).await, status, "{header}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_say_for_whom_it_is_or_twice_is_told_so() {
+        for (head, status) in [
+            ("HTTP/1.1\r\nHost: a", "200"),
+            ("HTTP/1.1\r\nX-Host: a", "400"),
+            ("HTTP/1.1\r\nHost: a\r\nHost: a", "400"),
+            ("HTTP/1.0\r\nX-Host: a", "200"),
+        ] {
+            let (mut client, _serving) = connect(unhurried());
+            client.write_all(format!("GET / {head}\r\n\r\n").as_bytes()).await.unwrap();
+            let mut answer = [0; 12];
+            client.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer[9..], status.as_bytes(), "{head}");
+        }
     }
 }

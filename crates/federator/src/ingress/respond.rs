@@ -11,7 +11,10 @@ use std::{
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use listening::{Answer, Exchange, Protocol, Watched};
-use public_api::{Failure, error::federation};
+use public_api::{
+    Failure,
+    error::{common, federation},
+};
 use services::{Body, Hop, Step};
 use tokio::time::Instant;
 
@@ -70,6 +73,10 @@ impl Caller {
                 return Err(self.refuse(&refusal));
             }
         };
+        listening::check_host(head.version, &head.headers).map_err(|error| {
+            self.end_after_this();
+            common::BAD_REQUEST.because(error.to_string())
+        })?;
         // Who sends what a proxy in front of us would send wants to be somebody else: the peer is that of the handshake.
         head.headers.remove(X_SSL_CERTIFICATE);
         let declared = body::declared(&head.headers);

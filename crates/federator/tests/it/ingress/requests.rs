@@ -27,6 +27,18 @@ async fn what_the_head_decides_is_answered_before_the_body_comes() {
 }
 
 #[tokio::test]
+async fn who_does_not_say_for_whom_it_is_or_twice_is_told_so() {
+    let running = start().await;
+    for host in ["", "host: b\r\nhost: b\r\n", "host: b/c\r\n"] {
+        let mut stream = running.http1(Some(&running.good())).await;
+        let head = format!("POST /federation/x HTTP/1.1\r\n{host}content-length: 0\r\n\r\n");
+        let answer = ask1(&mut stream, &head).await;
+        assert_eq!(answer.status, 400, "{host}");
+    }
+    assert!(running.recorder.calls().is_empty());
+}
+
+#[tokio::test]
 async fn a_certificate_in_a_header_is_never_believed() {
     let running = start().await;
     let spoofed = "x-ssl-certificate: -----BEGIN%20CERTIFICATE-----\r\nX-SSL-CERTIFICATE: again\r\nx-other: kept\r\nconnection: close\r\n";
