@@ -59,8 +59,11 @@ pub fn serve<N>(
                 () = ending.asked() => break,
                 () = reloading.asked() => {
                     notify.reloading();
-                    reload(&mut node).await;
-                    notify.ready(*status.borrow_and_update());
+                    // What is asked for the files' sake may be silent, and the end is not to wait for it.
+                    tokio::select! {
+                        () = ending.asked() => break,
+                        () = reload(&mut node) => notify.ready(*status.borrow_and_update()),
+                    }
                 }
                 // Once nothing changes it any more this says nothing.
                 Ok(()) = status.changed() => notify.ready(*status.borrow_and_update()),

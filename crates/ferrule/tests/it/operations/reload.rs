@@ -1,7 +1,10 @@
 //! SIGHUP, and files that change: new certificates and a new policy are taken up, and what cannot be used changes nothing
 //! and is told.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use testkit::{
@@ -147,6 +150,40 @@ fn a_federator_watches_the_file_of_its_policy_and_reads_it_at_once_when_asked() 
         allow("elsewhere.example");
         hang_up(federated.pid());
         until("the policy", async || status(&alone, &alone.peer).await == 400).await;
+    });
+}
+
+#[test]
+fn a_federator_whose_policy_is_brigs_asks_it_at_once_when_asked() {
+    run(async {
+        let alone = Alone::start(|_| "source = \"brig\"\nrefresh = 300000".into(), &[]).await;
+        let (components, federated) = (&alone.components, &alone.federated);
+        until("brig's policy", async || status(&alone, &alone.peer).await == 200).await;
+        let other = alone.world.stranger("other").unwrap();
+        alone.world.publish_caller(&other);
+        components.put(&other.domain);
+        let told = components.told();
+        assert_eq!(status(&alone, &other).await, 400, "it has not asked again");
+        hang_up(federated.pid());
+        until("the policy", async || said(&federated.log(), "a new federation policy is in force") == 1).await;
+        assert_eq!((status(&alone, &other).await, components.told()), (200, told + 1));
+        assert_eq!(status(&alone, &alone.peer).await, 200);
+    });
+}
+
+#[test]
+fn the_end_does_not_wait_for_a_brig_that_is_silent() {
+    run(async {
+        let mut alone = Alone::start(|_| "source = \"brig\"\nrefresh = 300000".into(), &[]).await;
+        until("brig's policy", async || status(&alone, &alone.peer).await == 200).await;
+        let told = alone.components.told();
+        alone.components.tell_no_policy();
+        hang_up(alone.federated.pid());
+        until("the question", async || alone.components.told() > told).await;
+        let asked = Instant::now();
+        let ended = alone.federated.child().terminate().unwrap();
+        // It would wait for brig's answer for 10 s.
+        assert!(ended.success() && asked.elapsed() < Duration::from_secs(5), "{ended} {:?}", asked.elapsed());
     });
 }
 
