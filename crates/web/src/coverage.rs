@@ -10,7 +10,9 @@ use public_api::{EndpointInfo, access::AccessKind, operations};
 pub fn markdown(answered: &[RpcInfo]) -> String {
     let mut text = String::from(
         "# Coverage\n\nWhat Ferrule answers, and what it does not answer yet. Made of the declarations by\n\
-         `FERRULE_BLESS=1 cargo test -p backend coverage`; a test compares.\n",
+         `FERRULE_BLESS=1 cargo test -p backend coverage`; a test compares.\n\
+         What Wire's architecture documents say of federation stands in [documents.md](documents.md), statement by\n\
+         statement, each with the tests that hold it.\n",
     );
     endpoints(&mut text);
     rpcs(&mut text, answered);
