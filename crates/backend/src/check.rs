@@ -62,7 +62,9 @@ pub fn check_federator(config: &FederatorConfig) -> Result<Vec<String>, StartErr
     }
     let mut warnings = Vec::new();
     if config.domain.is_none() {
-        warnings.push("domain: not set; brig is asked for it at every start, which waits until it answers".to_owned());
+        warnings.push(
+            "domain: not set; brig is asked for it at every start, and calls are 500 until it answers".to_owned(),
+        );
     }
     if config.acme.is_some() {
         let cannot_write = |source| StartError::Data { folder: config.data.clone(), source };

@@ -14,6 +14,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::limits;
+
 /// How long a request may take in all. The slowest answer, a call to a dead remote, ends well before.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -57,6 +59,17 @@ pub enum ClientError {
         /// Why.
         problem: String,
     },
+}
+
+/// Why a request to a name has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NameError {
+    #[error("its name cannot be resolved: {0}")]
+    Unresolved(io::Error),
+    #[error("its name has no address")]
+    Nameless,
+    #[error("{0}")]
+    Client(#[from] ClientError),
 }
 
 /// A request under construction.
@@ -131,6 +144,30 @@ impl Call {
         }
     }
 
+    /// Sends to a name, at the first of its addresses that takes connections, the request that `call` makes for that
+    /// address, and reads the answer.
+    ///
+    /// # Errors
+    /// [`NameError`]; of several addresses that take none the last is told.
+    pub(crate) async fn send_to_name(
+        host: &str,
+        port: u16,
+        call: impl FnOnce(&Target) -> Self,
+    ) -> Result<Answer, NameError> {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let found = tokio::net::lookup_host((bare, port)).await.map_err(NameError::Unresolved)?;
+        let (stream, address) = first_connected(found).await?;
+        let host = if bare.contains(':') { format!("[{bare}]:{port}") } else { format!("{bare}:{port}") };
+        let target = Target::Tcp(address);
+        match timeout(DEADLINE, call(&target).over(stream, host)).await {
+            Ok(result) => Ok(result?),
+            Err(_) => {
+                let problem = format!("it did not come within {} s", DEADLINE.as_secs());
+                Err(ClientError::Exchange { target, problem }.into())
+            }
+        }
+    }
+
     async fn exchange(self) -> Result<Answer, ClientError> {
         let refused = |source| ClientError::Connect { target: self.target.clone(), source };
         match &self.target {
@@ -178,8 +215,40 @@ impl Call {
     }
 }
 
+/// A connection to the first of the addresses that takes one: a name may have addresses of both families, of which only
+/// one is listened on.
+async fn first_connected(addresses: impl Iterator<Item = SocketAddr>) -> Result<(TcpStream, SocketAddr), NameError> {
+    let mut failed = NameError::Nameless;
+    for address in addresses {
+        let connecting = timeout(limits::CONNECT_EACH, TcpStream::connect(address)).await;
+        match connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(stream) => return Ok((stream, address)),
+            Err(source) => failed = ClientError::Connect { target: Target::Tcp(address), source }.into(),
+        }
+    }
+    Err(failed)
+}
+
 /// The JSON of an answer, or its text as a JSON string where it is none.
 pub fn json(answer: &Answer) -> Value {
     serde_json::from_slice(answer.body())
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(answer.body()).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_a_names_addresses_the_first_that_takes_connections_is_used() {
+        let dead = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let live = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = live.local_addr().unwrap();
+        for addresses in [vec![dead, place], vec![place, dead], vec![place]] {
+            assert_eq!(first_connected(addresses.into_iter()).await.unwrap().1, place);
+        }
+        let failed = first_connected([dead].into_iter()).await.unwrap_err();
+        assert!(failed.to_string().contains(&dead.to_string()), "{failed}");
+        assert!(matches!(first_connected([].into_iter()).await, Err(NameError::Nameless)));
+    }
 }

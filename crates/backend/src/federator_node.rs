@@ -1,8 +1,9 @@
 //! A stand-alone federator as a process: calls to and from other backends, for components that run elsewhere.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use axum::{
+    Router,
     extract::Request,
     middleware::{self, Next},
     response::Response,
@@ -19,7 +20,10 @@ use http::StatusCode;
 use prometheus::Registry;
 use services::FederationComponent;
 use tls::{KeyFiles, Reloader, RootSources, Sources};
-use tokio::sync::watch;
+use tokio::{
+    sync::{oneshot, watch},
+    time::timeout,
+};
 use types::Domain;
 use web::{
     Served, Trusting,
@@ -27,31 +31,28 @@ use web::{
 };
 
 use crate::{
+    awaited_domain::{self, Later},
     certified,
-    client::{Call, Target, json},
-    config::{Answering, FederatorConfig, HostPort, Inward},
+    config::{Answering, BehindProxy, FederatorConfig, Inward},
     federator_policy::Whom,
+    limits,
     listener::Bound,
-    measured,
+    measured::{self, Handlers},
     node::{StartError, Surroundings, bind},
-    outside::{self, Door, Outside, Setup},
+    outside::{self, Door, Prepared, Setup},
     reload::{self, ReloadError},
     running::Running,
     settings,
 };
 
-/// How long to wait before brig is asked again for the domain that it is of.
-const BRIG_IS_AWAY: Duration = Duration::from_secs(1);
-
 /// A running stand-alone federator.
 ///
 /// Dropped without [`stop`](Self::stop) it ends all the same, but without waiting for calls to be answered.
 pub struct FederatorNode {
-    domain: Domain,
     outward: SocketAddr,
     ingress: Option<SocketAddr>,
     behind_proxy: Option<SocketAddr>,
-    running: Running,
+    running: Arc<Running>,
     certificates: Arc<Reloader>,
     status: watch::Receiver<&'static str>,
     whom: Whom,
@@ -67,8 +68,8 @@ struct Doors {
 
 impl FederatorNode {
     /// Starts it; when this returns, every listener answers, but for the ingress where its first certificate from an ACME
-    /// server is awaited. Where the domain is not configured, that is once brig has
-    /// said it.
+    /// server is awaited. Where no domain is configured and brig does not say it at once, calls are 500 until brig has, and
+    /// nobody is let in by the own ingress.
     ///
     /// # Errors
     /// [`StartError`], in an operator's words. Nothing stays behind.
@@ -77,17 +78,12 @@ impl FederatorNode {
         let metrics = Registry::new();
         let running = Running::default();
         let awaited = certified::keep(config.by_acme(), &surroundings, &metrics, &running).await?;
-        let doors = Doors::open(&config.inward, awaited.is_some()).await?;
+        let doors = Doors::open(&config.inward, awaited.is_some() || config.domain.is_none()).await?;
         let outward = bind("outward.listen", config.outward.listen).await?.for_components();
         let whom = Whom::new(&config, &running)?;
         // Read before anything is waited for: what is wrong with the configuration is told at once.
         let tls = outside::certificates(sources(&config), awaited.as_ref())?.insisting_on_calls()?;
-        let domain = match &config.domain {
-            Some(domain) => domain.clone(),
-            None => domain_of(config.components.brig.as_ref()).await?,
-        };
         let setup = Setup {
-            domain: domain.clone(),
             infra: config.inward.ingress.as_ref().map(|ingress| ingress.infra.clone()),
             tls,
             awaited,
@@ -95,53 +91,59 @@ impl FederatorNode {
             limits: settings::limits(&config.limits),
             policy: whom.source(),
         };
-        let outside = Outside::new(setup, &surroundings)?;
-        outside.federator.register_metrics(&metrics);
+        let prepared = Prepared::new(setup, &surroundings)?;
         let durations = Durations::default();
         durations.register(&metrics);
         Resources::register(&metrics);
-        measured::certificates(outside.certificates().handle().clone(), &metrics);
-        let about = web::process(&Served::default(), metrics).router(Arc::new(Trusting), Arc::clone(&surroundings.rng));
+        measured::certificates(prepared.certificates().handle().clone(), &metrics);
+        let (status, watched) = watch::channel(awaited_domain::SERVING_WITHOUT);
         let node = Self {
-            domain: domain.clone(),
             outward: outward.address().unwrap_or(config.outward.listen),
             ingress: doors.ingress.as_ref().map(|door| door.address),
             behind_proxy: doors.behind_proxy.as_ref().and_then(Bound::address),
-            running,
-            certificates: Arc::clone(outside.certificates()),
-            status: outside.status(),
+            running: Arc::new(running),
+            certificates: Arc::clone(prepared.certificates()),
+            status: watched,
             whom,
             config,
         };
-        let calls =
-            outward::router(outside.outbound(), OutwardLimits::default(), Arc::clone(&surroundings.rng), domain);
-        let handlers = measured::Handlers::outward();
-        let answers = durations.around_naming(about.clone().merge(calls), move |uri| handlers.label(uri));
-        node.running.listen(outward, answers);
-        if let (Some(listener), Some(behind)) = (doors.behind_proxy, &node.config.inward.behind_proxy) {
-            let forwarded = Forwarded {
-                inbound: outside.federator.inbound(components.clone()),
-                proxies: behind.proxies.clone(),
-                hops: behind.hops,
-                limits: ForwardedLimits::default(),
-                clock: Arc::clone(&surroundings.clock),
-            };
-            let about = about.layer(middleware::from_fn(not_for_others));
-            let handlers = measured::Handlers::inward();
-            let answers = durations.around_naming(about.merge(forwarded.router()), move |uri| handlers.label(uri));
-            node.running.listen(listener, answers);
+        let about = web::process(&Served::default(), metrics.clone());
+        let about = about.router(Arc::new(Trusting), Arc::clone(&surroundings.rng));
+        let beginning = Beginning {
+            about_behind: about.clone().layer(middleware::from_fn(not_for_others)),
+            about,
+            calls: Later::default(),
+            forwarded: Later::default(),
+            ingress: doors.ingress,
+            behind_proxy: node.config.inward.behind_proxy.clone(),
+            prepared,
+            components,
+            durations,
+            metrics,
+            surroundings,
+            status,
+        };
+        beginning.listen(outward, doors.behind_proxy, &node.running);
+        let running = Arc::downgrade(&node.running);
+        match (&node.config.domain, &node.config.components.brig) {
+            (Some(domain), _) => beginning.begin(domain.clone(), &node.running),
+            (None, None) => return Err(StartError::NoDomain),
+            (None, Some(brig)) => {
+                let (begun, first) = oneshot::channel();
+                let asking = awaited_domain::of_brig(brig.clone());
+                node.running.until_stopped(async move {
+                    let domain = asking.await;
+                    if let Some(running) = running.upgrade() {
+                        beginning.begin(domain, &running);
+                    }
+                    // Whether or not anybody waits.
+                    let _ = begun.send(());
+                });
+                // A brig that is there says it at once, and then nobody is told that it is not known.
+                let _ = timeout(limits::FIRST_WORD, first).await;
+            }
         }
-        if let Some(door) = doors.ingress {
-            let inbound = measured::inbound(outside.federator.inbound(components), durations);
-            outside.serve_ingress(door, inbound, &surroundings, &node.running);
-        }
-        outside.watch_certificates(&node.running);
         Ok(node)
-    }
-
-    /// The backend domain.
-    pub fn domain(&self) -> &Domain {
-        &self.domain
     }
 
     /// Where components ask for calls to others.
@@ -183,6 +185,73 @@ impl FederatorNode {
     pub async fn stop(self) {
         self.running.stop().await;
     }
+}
+
+/// What is there before the domain is known.
+struct Beginning {
+    /// What the process tells of itself.
+    about: Router,
+    /// The same where others' calls come in.
+    about_behind: Router,
+    calls: Later,
+    forwarded: Later,
+    ingress: Option<Door>,
+    behind_proxy: Option<BehindProxy>,
+    prepared: Prepared,
+    components: Components,
+    durations: Durations,
+    metrics: Registry,
+    surroundings: Surroundings,
+    status: watch::Sender<&'static str>,
+}
+
+impl Beginning {
+    /// Lets the listeners tell of the process, and answer calls with an error.
+    fn listen(&self, outward: Bound, behind_proxy: Option<Bound>, running: &Running) {
+        let calls = self.about.clone().merge(awaited_domain::no_calls("/rpc/{*call}"));
+        running.listen(outward, self.calls.router(named(&self.durations, calls, Handlers::outward())));
+        if let Some(listener) = behind_proxy {
+            let forwarded = self.about_behind.clone().merge(awaited_domain::no_calls("/federation/{*call}"));
+            running.listen(listener, self.forwarded.router(named(&self.durations, forwarded, Handlers::inward())));
+        }
+    }
+
+    /// Calls to and from other backends from now on.
+    fn begin(self, domain: Domain, running: &Running) {
+        let Self { about, about_behind, prepared, durations, components, surroundings, status, .. } = self;
+        let outside = prepared.of(domain.clone());
+        outside.federator.register_metrics(&self.metrics);
+        let rng = Arc::clone(&surroundings.rng);
+        let calls = outward::router(outside.outbound(), OutwardLimits::default(), rng, domain);
+        self.calls.begin(named(&durations, about.merge(calls), Handlers::outward()));
+        if let Some(behind) = self.behind_proxy {
+            let forwarded = Forwarded {
+                inbound: outside.federator.inbound(components.clone()),
+                proxies: behind.proxies,
+                hops: behind.hops,
+                limits: ForwardedLimits::default(),
+                clock: Arc::clone(&surroundings.clock),
+            };
+            self.forwarded.begin(named(&durations, about_behind.merge(forwarded.router()), Handlers::inward()));
+        }
+        if let Some(door) = self.ingress {
+            let inbound = measured::inbound(outside.federator.inbound(components), durations);
+            outside.serve_ingress(door, inbound, &surroundings, running);
+        }
+        outside.watch_certificates(running);
+        let mut of_certificates = outside.status();
+        status.send_replace(*of_certificates.borrow_and_update());
+        running.until_stopped(async move {
+            while of_certificates.changed().await.is_ok() {
+                status.send_replace(*of_certificates.borrow_and_update());
+            }
+        });
+    }
+}
+
+/// Measured by what is called.
+fn named(durations: &Durations, router: Router, handlers: Handlers) -> Router {
+    durations.around_naming(router, move |uri| handlers.label(uri))
 }
 
 impl Doors {
@@ -238,25 +307,4 @@ pub fn sources(config: &FederatorConfig) -> Sources {
         None => client.clone(),
     };
     Sources { server, client, roots: RootSources { files: tls.ca.clone(), system: tls.system_ca } }
-}
-
-/// The domain that brig says it is of (`GET /api-version`). Asks until it is answered: components start in any order.
-async fn domain_of(brig: Option<&HostPort>) -> Result<Domain, StartError> {
-    let Some(HostPort { host, port }) = brig else { return Err(StartError::NoDomain) };
-    let mut told = false;
-    loop {
-        if let Ok(mut found) = tokio::net::lookup_host((host.as_str(), *port)).await
-            && let Some(address) = found.next()
-            && let Ok(answer) = Call::get(&Target::Tcp(address), "/api-version").send().await
-            && let Some(domain) = json(&answer)["domain"].as_str().and_then(|domain| domain.parse().ok())
-        {
-            tracing::info!(%domain, "brig says of which domain it is");
-            return Ok(domain);
-        }
-        if !told {
-            tracing::warn!("no domain is configured, and brig does not say of which it is; waiting until it does");
-            told = true;
-        }
-        tokio::time::sleep(BRIG_IS_AWAY).await;
-    }
 }

@@ -20,7 +20,7 @@ use crate::{
     listener::Bound,
     measured,
     node::{StartError, Surroundings, bind},
-    outside::{self, Door, Outside, Setup},
+    outside::{self, Door, Outside, Prepared, Setup},
     running::Running,
     settings,
 };
@@ -161,7 +161,6 @@ async fn within(
 ) -> Result<(Outside, Door), StartError> {
     let reserved = awaited.is_some();
     let setup = Setup {
-        domain: domain.clone(),
         tls: outside::certificates(settings::tls_sources(federation), awaited.as_ref())?,
         awaited,
         infra: Some(federation.infra.clone()),
@@ -169,7 +168,7 @@ async fn within(
         limits: settings::limits(&federation.limits),
         policy: Arc::<PolicyStore>::clone(policy),
     };
-    let outside = Outside::new(setup, surroundings)?;
+    let outside = Prepared::new(setup, surroundings)?.of(domain.clone());
     let door = Door::open("federation.listen", federation.listen, federation.verify_depth, reserved).await?;
     Ok((outside, door))
 }

@@ -48,6 +48,15 @@ pub const SPANS_SENT: usize = 512;
 /// How long a span waits for others to go with it.
 pub const SPANS_GATHERED: Duration = Duration::from_secs(1);
 
+/// How long a connection to one of several addresses of a name may take, before the next one is tried.
+pub const CONNECT_EACH: Duration = Duration::from_secs(3);
+
+/// How long a federator whose domain is not configured waits for brig's word on it, before it serves without.
+pub const FIRST_WORD: Duration = Duration::from_secs(1);
+
+/// How long to wait before brig is asked again for the domain that it is of.
+pub const BRIG_IS_AWAY: Duration = Duration::from_secs(1);
+
 /// How long the collector may take for a message.
 pub const EXPORT: Duration = Duration::from_secs(10);
 

@@ -25,8 +25,6 @@ use crate::{
 
 /// What an [`Outside`] is made of.
 pub(crate) struct Setup {
-    /// The own backend domain.
-    pub(crate) domain: Domain,
     /// The name in the own certificates. Without one there is only the client role, in which names are not looked at.
     pub(crate) infra: Option<Domain>,
     /// The certificates and whom to trust.
@@ -41,6 +39,16 @@ pub(crate) struct Setup {
     pub(crate) policy: Arc<dyn PolicySource>,
 }
 
+/// All of it but the own backend domain.
+pub(crate) struct Prepared {
+    tls: Arc<Reloader>,
+    awaited: Option<Awaited>,
+    discovery: Discovery,
+    limits: Limits,
+    policy: Arc<dyn PolicySource>,
+    surroundings: Surroundings,
+}
+
 /// Certificates, discovery, and both directions of federation over them.
 pub(crate) struct Outside {
     pub(crate) federator: Arc<Federator>,
@@ -50,19 +58,29 @@ pub(crate) struct Outside {
     limits: IngressLimits,
 }
 
-impl Outside {
+impl Prepared {
     /// Puts it together. Warnings about the certificates go to the log.
     pub(crate) fn new(setup: Setup, surroundings: &Surroundings) -> Result<Self, StartError> {
-        let Setup { domain, infra, tls, awaited, dns, limits, policy } = setup;
+        let Setup { infra, tls, awaited, dns, limits, policy } = setup;
         if awaited.is_none() {
             for warning in warnings(&tls, infra.as_ref(), surroundings.clock.as_ref()) {
                 tracing::warn!("{warning}");
             }
         }
-        let tls = Arc::new(tls);
         let server = dns.map_or(DnsServer::System, DnsServer::At);
         let resolver = NameServerResolver::new(server, limits.dns.try_timeout)?;
         let discovery = Discovery::new(Arc::new(resolver), Arc::clone(&surroundings.clock), limits.dns.clone());
+        Ok(Self { tls: Arc::new(tls), awaited, discovery, limits, policy, surroundings: surroundings.clone() })
+    }
+
+    /// The own certificates.
+    pub(crate) fn certificates(&self) -> &Arc<Reloader> {
+        &self.tls
+    }
+
+    /// As the federator of a backend.
+    pub(crate) fn of(self, domain: Domain) -> Outside {
+        let Self { tls, awaited, discovery, limits, policy, surroundings } = self;
         let ingress_limits = limits.ingress.clone();
         let federator = Federator::new(Parts {
             own_domain: domain.clone(),
@@ -74,9 +92,11 @@ impl Outside {
             rng: Arc::clone(&surroundings.rng),
             observer: Arc::clone(&surroundings.observer),
         });
-        Ok(Self { federator, domain, tls, awaited, limits: ingress_limits })
+        Outside { federator, domain, tls, awaited, limits: ingress_limits }
     }
+}
 
+impl Outside {
     /// Calls to other backends.
     pub(crate) fn outbound(&self) -> Arc<dyn Outbound> {
         let outbound = self.federator.outbound();

@@ -1,15 +1,11 @@
 //! Sends spans to the collector, in batches.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
-use http::{StatusCode, header};
+use http::StatusCode;
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
@@ -20,7 +16,7 @@ use types::Domain;
 
 use super::{Collector, encode, spans::Finished};
 use crate::{
-    client::{Call, ClientError, Target},
+    client::{Call, NameError},
     limits,
 };
 
@@ -42,12 +38,8 @@ pub struct Exporting {
 /// Why a batch did not arrive.
 #[derive(Debug, thiserror::Error)]
 enum ExportError {
-    #[error("its name cannot be resolved: {0}")]
-    Name(io::Error),
-    #[error("its name has no address")]
-    Nameless,
     #[error("{0}")]
-    Client(#[from] ClientError),
+    Name(#[from] NameError),
     #[error("it did not answer within {} s", limits::EXPORT.as_secs())]
     Late,
     #[error("it answered {0}")]
@@ -59,7 +51,7 @@ impl ExportError {
     fn may_pass(&self) -> bool {
         match self {
             Self::Status(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
-            Self::Name(_) | Self::Nameless | Self::Client(_) | Self::Late => true,
+            Self::Name(_) | Self::Late => true,
         }
     }
 }
@@ -145,24 +137,14 @@ impl Exporter {
 
     async fn send(&self, body: &serde_json::Value) -> Result<(), ExportError> {
         let Collector { host, port, path } = &self.collector;
-        let sending = async {
-            let address = resolve(host, *port).await?;
-            let call = Call::post(&Target::Tcp(address), format!("{path}/v1/traces"), body);
-            Ok::<_, ExportError>(call.header(header::HOST, format!("{host}:{port}")).send().await?.status())
-        };
+        let sending = Call::send_to_name(host, *port, |target| Call::post(target, format!("{path}/v1/traces"), body));
         match timeout(limits::EXPORT, sending).await {
-            Ok(Ok(status)) if status.is_success() => Ok(()),
-            Ok(Ok(status)) => Err(ExportError::Status(status)),
-            Ok(Err(error)) => Err(error),
+            Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
+            Ok(Ok(answer)) => Err(ExportError::Status(answer.status())),
+            Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(ExportError::Late),
         }
     }
-}
-
-async fn resolve(host: &str, port: u16) -> Result<SocketAddr, ExportError> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let mut addresses = tokio::net::lookup_host((bare, port)).await.map_err(ExportError::Name)?;
-    addresses.next().ok_or(ExportError::Nameless)
 }
 
 impl Exporting {

@@ -92,6 +92,54 @@ fn s17_wire_servers_file_as_it_is() {
 }
 
 #[test]
+fn s17_without_a_domain_and_without_brig_it_tells_of_itself_and_begins_once_brig_is_there() {
+    run(async {
+        let (world, served, folder) = world().await;
+        let brig = Reserved::new().unwrap();
+        let text = theirs(&folder, &served, &world, "");
+        // A name, as a chart has it; it may have an address of each family.
+        let place = format!("brig:\n  host: localhost\n  port: {}\n", brig.address.port());
+        let text = text.replace(&format!("brig:\n  host: 127.0.0.1\n  port: {}\n", served.brig.port()), &place);
+        let file = folder.write("federator.yaml", &text).unwrap();
+        let federated = folder.run_in(&[("FERRULE_POLICY__REFRESH", "50")], &file, &[]).unwrap();
+        let (outward, behind) = (Place::Tcp(federated.outward), Place::Tcp(federated.behind_proxy.unwrap()));
+        for place in [&outward, &behind] {
+            Call::get(place, "/i/status").send().await.unwrap().expect_status(200);
+            let metrics = Call::get(place, "/i/metrics").send().await.unwrap();
+            assert!(metrics.expect_status(200).text().contains("process_"), "{}", metrics.text());
+        }
+        let (target, _server) = remote(&world).await;
+        call(federated.outward, folder.domain(), &target).await.expect_error(500, "server-error");
+        let inward = Call::post(&behind, "/federation/brig/get-user-by-handle", &json!("bob"));
+        inward.send().await.unwrap().expect_error(500, "server-error");
+        assert!(federated.log().contains("brig does not say of which it is"), "{}", federated.log());
+
+        served.put(&target);
+        served.be(folder.domain().as_str());
+        let front = tokio::net::TcpListener::bind(brig.address).await.unwrap();
+        let behind_front = served.brig;
+        tokio::spawn(async move {
+            while let Ok((mut from, _)) = front.accept().await {
+                tokio::spawn(async move {
+                    let mut to = tokio::net::TcpStream::connect(behind_front).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+                });
+            }
+        });
+        let begun = async {
+            while call(federated.outward, folder.domain(), &target).await.status != 200 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), begun).await.expect("it begins");
+        // Through it, too, what came from a proxy is of others.
+        let call = Call::get(&behind, "/i/status").header("x-ssl-certificate", "x");
+        call.send().await.unwrap().expect_status(404);
+        federated.stop().unwrap();
+    });
+}
+
+#[test]
 fn s17_an_older_strategy_is_the_policy() {
     run(async {
         let (world, served, folder) = world().await;
