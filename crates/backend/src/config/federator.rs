@@ -225,14 +225,18 @@ pub fn load_federator(
     overrides: FederatorOverrides,
 ) -> Result<(FederatorConfig, Vec<String>), ConfigError> {
     let text = text_of(file)?;
-    let (text, folder, warnings) = if is_wire_servers(file) {
+    let (text, folder, mut warnings) = if is_wire_servers(file) {
         let (text, warnings) = upstream::to_toml(&text, file)?;
         (text, Path::new(""), warnings)
     } else {
         (text, folder_of(file), Vec::new())
     };
     let mut config: FederatorConfig = read(&text, file, environment)?;
+    let named = !overrides.proxies.is_empty();
     config.overlay(overrides)?;
+    if !named && is_wire_servers(file) {
+        warnings.extend(config.inward.behind_proxy.as_ref().and_then(upstream::everybody_near));
+    }
     config.check()?;
     config.resolve_paths(folder);
     config.take_acme_certificate()?;
@@ -442,7 +446,10 @@ optSettings:
         assert_eq!(config.dns, Some("127.0.0.1:9053".parse().unwrap()));
         assert_eq!(config.limits.connect, Some(2500));
         assert_eq!(config.log.level, "warn");
-        assert_eq!(warnings, Vec::<String>::new());
+        let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+        for words in ["--proxies", "X-SSL-Certificate", "127.0.0.0/8", "10.0.0.0/8", "fc00::/7"] {
+            assert!(warning.contains(words), "{words}: {warning}");
+        }
     }
 
     #[test]
@@ -455,7 +462,8 @@ optSettings:
         for (name, text) in [("federator.toml", OURS), ("federator.yml", THEIRS)] {
             let (config, _) = load(name, text, &environment, FederatorOverrides::default()).unwrap();
             assert_eq!(config.domain, Some("c.example".parse().unwrap()), "{name}");
-            let (config, _) = load(name, text, &environment, overrides.clone()).unwrap();
+            let (config, warnings) = load(name, text, &environment, overrides.clone()).unwrap();
+            assert_eq!(warnings, Vec::<String>::new(), "{name}");
             assert_eq!(config.domain, Some("b.example".parse().unwrap()), "{name}");
             assert_eq!(config.outward.listen, "127.0.0.1:1".parse().unwrap(), "{name}");
             assert_eq!(config.inward.behind_proxy.unwrap().proxies, overrides.proxies, "{name}");

@@ -24,6 +24,25 @@ pub(super) fn to_toml(text: &str, file: &Path) -> Result<(String, Vec<String>), 
     Ok((text, warnings))
 }
 
+/// That whoever is near can be any backend, where nothing else is said of the proxies.
+pub(super) fn everybody_near(behind: &BehindProxy) -> Option<String> {
+    (behind.proxies == near()).then(|| {
+        let networks: Vec<String> = behind.proxies.iter().map(ToString::to_string).collect();
+        format!(
+            "federatorExternal: whoever connects to port {} from {} is believed when he says whose certificate was shown \
+             (X-SSL-Certificate), and so can be any backend: name the addresses of the ingress with --proxies",
+            behind.listen.port(),
+            networks.join(", ")
+        )
+    })
+}
+
+/// wire-server's file does not say where the ingress is, since wire-server believes everybody. That of a cluster has a
+/// private address.
+fn near() -> Vec<AddressBlock> {
+    AddressBlock::LOOPBACK.into_iter().chain(AddressBlock::PRIVATE).collect()
+}
+
 fn converted(theirs: FederatorYaml, warnings: &mut Vec<String>) -> Result<FederatorConfig, String> {
     let settings = theirs.opt_settings;
     let dns = match (settings.dns_host, settings.dns_port) {
@@ -50,9 +69,7 @@ fn converted(theirs: FederatorYaml, warnings: &mut Vec<String>) -> Result<Federa
             ingress: None,
             behind_proxy: Some(BehindProxy {
                 listen: listen("federatorExternal", &theirs.federator_external)?,
-                // The file does not say, since wire-server believes everybody. The ingress of a cluster has a private
-                // address.
-                proxies: AddressBlock::LOOPBACK.into_iter().chain(AddressBlock::PRIVATE).collect(),
+                proxies: near(),
                 hops: 1,
             }),
         },
