@@ -4,6 +4,7 @@ certificates: that is more than a chart can. Rendering ends here where there is 
 */}}
 {{- define "ferrule.contradictions" -}}
 {{- $v := deepCopy .Values | toJson | fromJson -}}
+{{- $full := eq .Values.mode "full" -}}
 {{- $problems := list -}}
 
 {{- /* The backend domain, which stands three times. */ -}}
@@ -17,14 +18,14 @@ certificates: that is more than a chart can. Rendering ends here where there is 
 {{- $said = append $said (printf "%s is %s" $path .) -}}
 {{- end -}}
 {{- end -}}
-{{- if not $different -}}
+{{- if and $full (not $different) -}}
 {{- $problems = append $problems (printf "%s: none of them is set, so the backend has no domain" (join ", " $paths)) -}}
 {{- else if gt (len (uniq $different)) 1 -}}
 {{- $problems = append $problems (printf "%s: the backend domain differs. It is part of every user's identity: set all to the one that users have already" (join ", " $said)) -}}
 {{- end -}}
 
 {{- $zauth := dig "brig" "secrets" "zAuth" dict $v -}}
-{{- if not (and $zauth.privateKeys $zauth.publicKeys) -}}
+{{- if and $full (not (and $zauth.privateKeys $zauth.publicKeys)) -}}
 {{- $problems = append $problems "brig.secrets.zAuth.privateKeys, brig.secrets.zAuth.publicKeys: the keys of access tokens are missing, as wire-server has them" -}}
 {{- end -}}
 
@@ -49,7 +50,8 @@ certificates: that is more than a chart can. Rendering ends here where there is 
 {{- $problems = append $problems (printf "%s: federation is on in one place and off in another (%s). Ferrule federates as a whole: set all of them to the same" (join ", " $off) (join ", " $on)) -}}
 {{- end -}}
 
-{{- if $on -}}
+{{- /* The ingress is another chart's in mode federator. */ -}}
+{{- if and $full $on -}}
 {{- if eq (toString (dig "config" "isAdditionalIngress" false $v)) "true" -}}
 {{- $problems = append $problems "config.isAdditionalIngress, federator.enabled: these values are of an additional ingress, and multi-ingress and federation cannot be configured together; take the values of the main ingress" -}}
 {{- end -}}
@@ -86,6 +88,9 @@ certificates: that is more than a chart can. Rendering ends here where there is 
 {{- $problems = append $problems "secrets.tlsWildcardCert: there is no certificate in it (\"BEGIN CERTIFICATE\")" -}}
 {{- end -}}
 
+{{- end -}}
+
+{{- if or $on (not $full) -}}
 {{- /* The one for calls to others. */ -}}
 {{- $shared := include "ferrule.shared" . -}}
 {{- $certificate := include "ferrule.federatorValue" (dict "root" . "key" "clientCertificateContents") -}}
@@ -104,7 +109,7 @@ certificates: that is more than a chart can. Rendering ends here where there is 
 {{- $settings := include "ferrule.optSettings" . | fromJson -}}
 {{- $inward := dig "secrets" "tlsClientCA" "" $v -}}
 {{- $outward := include "ferrule.federatorValue" (dict "root" . "key" "remoteCAContents") -}}
-{{- if not (or $inward $outward (eq (toString $settings.useSystemCAStore) "true")) -}}
+{{- if and $full (not (or $inward $outward (eq (toString $settings.useSystemCAStore) "true"))) -}}
 {{- $problems = append $problems "secrets.tlsClientCA, federator.remoteCAContents: federation is on, but no CA is trusted, so no other backend could be; paste the CA certificates of those you federate with" -}}
 {{- end -}}
 {{- range $path, $text := dict "secrets.tlsClientCA" $inward "federator.remoteCAContents" $outward -}}
@@ -113,7 +118,7 @@ certificates: that is more than a chart can. Rendering ends here where there is 
 {{- end -}}
 {{- end -}}
 {{- $depth := dig "tls" "verify_depth" "unset" $v -}}
-{{- if ne (toString $depth) "unset" -}}
+{{- if and $full (ne (toString $depth) "unset") -}}
 {{- if not (has (toString $depth) (list "1" "2" "3" "4" "5" "6")) -}}
 {{- $problems = append $problems "tls.verify_depth: expected a whole number from 1 to 6" -}}
 {{- end -}}
@@ -141,6 +146,30 @@ certificates: that is more than a chart can. Rendering ends here where there is 
 {{- if and $configured $allowed (ne (join " " (sortAlpha $configured)) (join " " (sortAlpha $allowed))) -}}
 {{- $problems = append $problems "federationStrategy.allowedDomains, brig.config.optSettings.setFederationDomainConfigs: they list different domains; today's wire-server heeds the second alone" -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* How calls to others are made. */ -}}
+{{- if or $on (not $full) -}}
+{{- $settings := include "ferrule.optSettings" . | fromJson -}}
+{{- range $name, $most := dict "tcpConnectionTimeout" 86400000000 "dnsPort" 65535 -}}
+{{- $set := index $settings $name -}}
+{{- if not (kindIs "invalid" $set) -}}
+{{- $number := toString $set -}}
+{{- if not (kindIs "string" $set) -}}{{- $number = printf "%.0f" (float64 $set) -}}{{- end -}}
+{{- if not (and (regexMatch "^[0-9]{1,11}$" $number) (ge (int64 $number) 1) (le (int64 $number) (int64 $most))) -}}
+{{- $problems = append $problems (printf "federator.config.optSettings.%s: expected a whole number from 1 to %d" $name (int64 $most)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $settings.dnsHost -}}
+{{- if not (regexMatch "^(([0-9]{1,3}\\.){3}[0-9]{1,3}|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)$" (toString .)) -}}
+{{- $problems = append $problems "federator.config.optSettings.dnsHost: this is no IP address" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $level := dig "brig" "config" "logLevel" "" $v -}}
+{{- if and $full $level (not (has $level (list "Trace" "Debug" "Info" "Warn" "Error" "Fatal"))) -}}
+{{- $problems = append $problems "brig.config.logLevel: expected Trace, Debug, Info, Warn, Error or Fatal" -}}
 {{- end -}}
 
 {{- if $problems -}}

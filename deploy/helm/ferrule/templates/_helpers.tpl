@@ -4,8 +4,21 @@ release: {{ .Release.Name }}
 heritage: {{ .Release.Service }}
 {{- end -}}
 
+{{/*
+Ferrule's image. wire-server's own `federator.image` names another program: in its place only an image counts that is named
+with its repository and is not called `federator`.
+*/}}
 {{- define "ferrule.image" -}}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+
+{{- define "ferrule.federatorImage" -}}
+{{- $image := dig "image" dict (.Values.federator | default dict) | default dict -}}
+{{- if and $image.repository (ne (base $image.repository) "federator") -}}
+{{ $image.repository }}:{{ $image.tag | default .Chart.AppVersion }}
+{{- else -}}
+{{ include "ferrule.image" . }}
+{{- end -}}
 {{- end -}}
 
 {{/* A mode that does not exist runs nothing, which nobody would see. */}}
@@ -40,7 +53,7 @@ heritage: {{ .Release.Service }}
 {{- $brig := dig "brig" "config" "optSettings" "setFederationDomain" "" $v -}}
 {{- $galley := dig "galley" "config" "settings" "federationDomain" "" $v -}}
 {{- $cargohold := dig "cargohold" "config" "settings" "federationDomain" "" $v -}}
-{{- list $brig $galley $cargohold | compact | first | lower -}}
+{{- append (compact (list $brig $galley $cargohold)) "" | first | lower -}}
 {{- end -}}
 
 {{/* "true" where federation is on. */}}

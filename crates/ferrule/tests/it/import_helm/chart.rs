@@ -10,9 +10,13 @@ use crate::support::ferrule;
 
 /// Renders the chart with values, as YAML documents.
 fn rendered(place: &Place, mode: &str, texts: &[&str]) -> Result<String, String> {
+    helm(place, &["template", "r"], mode, texts)
+}
+
+fn helm(place: &Place, command: &[&str], mode: &str, texts: &[&str]) -> Result<String, String> {
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/helm/ferrule");
     let mut helm = std::process::Command::new(std::env::var_os("FERRULE_TEST_HELM").expect("where helm is"));
-    helm.args(["template", "r"]).arg(chart).arg("--set").arg(format!("mode={mode}"));
+    helm.args(command).arg(chart).arg("--set").arg(format!("mode={mode}"));
     for (number, text) in (0..).zip(texts) {
         helm.arg("-f").arg(place.values(&format!("chart-{number}.yaml"), text));
     }
@@ -21,13 +25,13 @@ fn rendered(place: &Place, mode: &str, texts: &[&str]) -> Result<String, String>
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
-/// The block text at a key, such as a file in a ConfigMap.
+/// The block text at a key, such as a file in a ConfigMap. Indentation counts in YAML: the block as it stands.
 fn block(rendered: &str, key: &str) -> String {
     let start = rendered.find(&format!("  {key}: |\n")).expect("the file is rendered");
     let lines = rendered[start..].lines().skip(1);
     lines
         .take_while(|line| line.is_empty() || line.starts_with("    "))
-        .map(|line| format!("{}\n", line.trim()))
+        .map(|line| format!("{}\n", line.get(4..).unwrap_or_default()))
         .collect()
 }
 
@@ -41,7 +45,7 @@ fn tokens(place: &Place) -> String {
     )
 }
 
-/// Holds that the configuration in the rendered chart says of federation and certificates what the imported one says.
+/// Holds that the configuration in the rendered chart says what the imported one says.
 fn the_same_as_imported(place: &Place, rendered: &str) {
     let out = place.out().display().to_string();
     let config = place.out().join("chart.toml");
@@ -54,19 +58,29 @@ fn the_same_as_imported(place: &Place, rendered: &str) {
     let config = config.display().to_string();
     let check = run_program(ferrule(), ["config", "check", "--config", &config]).unwrap();
     assert!(check.status.success(), "{}", check.stderr);
-    let sections = |config: &str| {
+    let all = |config: &str| {
         let shown = run_program(ferrule(), ["config", "show", "--config", config]).unwrap().stdout;
-        let table: toml::Table = toml::from_str(&shown).unwrap();
-        let mut federation = table["federation"].clone();
-        let mut acme = table.get("acme").cloned();
-        // Behind the port that the Service leads to, and sorted as each has it.
-        acme.iter_mut().filter_map(|acme| acme.as_table_mut()).for_each(|acme| drop(acme.remove("http_listen")));
-        if let Some(ca) = federation["ca"].as_array_mut() {
+        let mut all: toml::Table = toml::from_str(&shown).unwrap();
+        // What a pod has otherwise: where it listens, and that its log is read by machines.
+        for (section, option) in [
+            ("edge", "listen"),
+            ("edge", "proxies"),
+            ("internal", "listen"),
+            ("federation", "listen"),
+            ("acme", "http_listen"),
+            ("log", "format"),
+        ] {
+            if let Some(section) = all.get_mut(section).and_then(toml::Value::as_table_mut) {
+                section.remove(option);
+            }
+        }
+        // Sorted as each has it.
+        if let Some(ca) = all["federation"]["ca"].as_array_mut() {
             ca.sort_by_key(ToString::to_string);
         }
-        (federation, acme)
+        all
     };
-    assert_eq!(sections(&config), sections(&place.config()));
+    assert_eq!(all(&config), all(&place.config()));
 }
 
 #[test]
@@ -80,22 +94,143 @@ fn the_chart_makes_of_the_same_values_what_the_import_makes() {
         assert!(full.contains(kind), "{kind}");
     }
     the_same_as_imported(&place, &full);
+    for mode in ["full", "federator"] {
+        helm(&place, &["lint", "--strict"], mode, &[&MANUAL[..], &[&tokens]].concat()).expect(mode);
+    }
 
     let federator = rendered(&place, "federator", &MANUAL).unwrap();
     for told in ["name: federator\n", "path: /i/status", "port: 8080", "name: federator-ext", "port: 8081"] {
         assert!(federator.contains(told), "{told}");
     }
-    // Indentation counts in YAML: the block as it stands.
-    let start = federator.find("  federator.yaml: |\n").unwrap();
-    let yaml: String = federator[start..]
-        .lines()
-        .skip(1)
-        .take_while(|line| line.starts_with("    "))
-        .map(|line| format!("{}\n", &line[4..]))
-        .collect();
+    let yaml = block(&federator, "federator.yaml");
     let (read, _) = wire_server_config::federator::FederatorYaml::read(&yaml).unwrap();
     assert_eq!((read.federator_internal.port, read.federator_external.port), (8080, 8081));
     assert!(read.opt_settings.federation_strategy.is_some(), "{yaml}");
+}
+
+#[test]
+#[ignore = "needs helm"]
+fn every_option_that_the_import_takes_over_the_chart_takes_over() {
+    for more in [
+        "federator: {config: {optSettings: {tcpConnectionTimeout: 2500001, dnsHost: 192.0.2.53}}}",
+        "config: {optSettings: {tcpConnectionTimeout: 7000000, dnsHost: '2001:db8::53', dnsPort: 5353}}",
+        "federator: {config: {optSettings: {useSystemCAStore: true}}}\nbrig: {config: {logLevel: Fatal}}",
+        "tls: {verify_depth: 1}\nbrig: {config: {logLevel: Debug}}",
+        "tls: {verify_depth: 6}\nconfig: {dns: {teamSettings: teams.wire.example.org, accountPages: account.wire.example.org}}",
+        "federator: {config: {optSettings: {federationStrategy: {allowAll: true, allowedDomains: ~}}}}",
+        "federator: {config: {optSettings: {federationStrategy: {allowedDomains: []}}}}",
+        "brig: {config: {optSettings: {setFederationStrategy: allowDynamic, setFederationDomainConfigs: [{domain: \
+         example.org, search_policy: full_search}, {domain: example.net, search_policy: no_search}]}}}",
+    ] {
+        let place = Place::new();
+        let values = [&MANUAL[..], &[more]].concat();
+        place.import(&values).unwrap();
+        let full = rendered(&place, "full", &[&values[..], &[&tokens(&place)]].concat()).expect(more);
+        println!("{more}");
+        the_same_as_imported(&place, &full);
+    }
+}
+
+/// Documents of this kind in what was rendered.
+fn of_kind(rendered: &str, kind: &str) -> Vec<String> {
+    let kind = format!("kind: {kind}\n");
+    rendered.split("\n---\n").filter(|document| document.contains(&kind)).map(str::to_owned).collect()
+}
+
+#[test]
+#[ignore = "needs helm"]
+fn a_changed_configuration_makes_a_new_pod_and_a_changed_certificate_does_not() {
+    let place = Place::new();
+    place.import(&MANUAL).unwrap();
+    let tokens = tokens(&place);
+    let pod = |more: &str, kind: &str, mode: &str| {
+        let rendered = rendered(&place, mode, &[&MANUAL[..], &[&tokens, more]].concat()).unwrap();
+        of_kind(&rendered, kind).concat()
+    };
+    let certificate = format!("federator: {{clientCertificateContents: {:?}}}", place.server.chain_pem());
+    for (kind, mode) in [("StatefulSet", "full"), ("Deployment", "federator")] {
+        let before = pod("{}", kind, mode);
+        assert!(before.contains("checksum/settings: "), "{before}");
+        assert_eq!(pod(&certificate, kind, mode), before);
+        let policy = "federator: {config: {optSettings: {federationStrategy: {allowedDomains: [b.example]}}}}";
+        assert_ne!(pod(policy, kind, mode), before);
+    }
+    assert_ne!(
+        pod("brig: {secrets: {zAuth: {publicKeys: x}}}", "StatefulSet", "full"),
+        pod("{}", "StatefulSet", "full")
+    );
+}
+
+#[test]
+#[ignore = "needs helm"]
+fn mode_federator_heeds_the_options_of_the_federators_part() {
+    let place = Place::new();
+    let own = "federator:
+  replicaCount: 2
+  resources: {limits: {memory: 77Mi}}
+  image: {repository: registry.example/ferrule, tag: v7}
+  metrics: {serviceMonitor: {enabled: true}}
+";
+    let made = rendered(&place, "federator", &[&MANUAL[..], &[own]].concat()).unwrap();
+    for told in ["replicas: 2\n", "memory: 77Mi", "image: \"registry.example/ferrule:v7\"", "kind: ServiceMonitor"] {
+        assert!(made.contains(told), "{told}: {made}");
+    }
+    assert_eq!(of_kind(&made, "PodDisruptionBudget").len(), 1);
+    // The backend domain, where the values say it, so that brig need not be there first.
+    assert!(made.contains("- --domain\n            - \"example.com\"\n"), "{made}");
+    // wire-server's own image is another program.
+    let theirs = "federator: {image: {repository: quay.io/wire/federator, tag: 5.1.0}}";
+    let made = rendered(&place, "federator", &[&MANUAL[..], &[theirs]].concat()).unwrap();
+    assert!(made.contains("image: \"ferrule:") && !made.contains("5.1.0"), "{made}");
+    // By its own chart's values as well, which have no domain.
+    let of_its_own = "replicaCount: 1\ntls: {useSharedFederatorSecret: true}";
+    let made = rendered(&place, "federator", &[of_its_own]).unwrap();
+    assert!(made.contains("replicas: 1\n") && !made.contains("--domain"), "{made}");
+    assert_eq!(of_kind(&made, "PodDisruptionBudget").len(), 0);
+}
+
+#[test]
+#[ignore = "needs helm"]
+fn mode_federator_refuses_what_contradicts_itself() {
+    let place = Place::new();
+    for (values, words) in [
+        ("federator: {tls: {useSharedFederatorSecret: true}}", "either shared with the ingress or pasted"),
+        ("federator: {clientPrivateKeyContents: ''}", "the key of federator.clientCertificateContents is missing"),
+        ("federator: {remoteCAContents: junk}", "there is no certificate in this CA store"),
+        ("galley: {config: {enableFederator: false}}", "on in one place and off in another"),
+        ("galley: {config: {settings: {federationDomain: b.example}}}", "the backend domain differs"),
+        ("brig: {config: {optSettings: {setFederationStrategy: allowAll}}}", "say different things"),
+        ("federator: {config: {optSettings: {dnsHost: ns.example}}}", "this is no IP address"),
+    ] {
+        let told = rendered(&place, "federator", &[&MANUAL[..], &[values]].concat()).expect_err(values);
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let told = rendered(&place, "federator", &["{}"]).unwrap_err();
+    assert!(told.contains("there is no certificate for calls to others"), "{told}");
+}
+
+#[test]
+#[ignore = "needs helm"]
+fn only_the_ingress_is_believed_and_reaches_the_port_for_it() {
+    let place = Place::new();
+    let open = rendered(&place, "federator", &MANUAL).unwrap();
+    assert!(of_kind(&open, "NetworkPolicy").is_empty() && !open.contains("--proxies"), "{open}");
+    let proxies = "proxies: [10.42.0.0/16, 192.0.2.1]";
+    let made = rendered(&place, "federator", &[&MANUAL[..], &[proxies]].concat()).unwrap();
+    assert!(made.contains("- --proxies\n            - \"10.42.0.0/16,192.0.2.1\"\n"), "{made}");
+    let policy = of_kind(&made, "NetworkPolicy").concat();
+    for told in ["cidr: 10.42.0.0/16\n", "cidr: 192.0.2.1/32\n", "- port: 8081\n      from:\n", "- port: 8080"] {
+        assert!(policy.contains(told), "{told}: {policy}");
+    }
+    let by_name = format!(
+        "{proxies}\nnetworkPolicy: {{ingress: [{{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: nginx}}}}}}]}}"
+    );
+    let made = rendered(&place, "federator", &[&MANUAL[..], &[&by_name]].concat()).unwrap();
+    let policy = of_kind(&made, "NetworkPolicy").concat();
+    assert!(policy.contains("kubernetes.io/metadata.name: nginx") && !policy.contains("ipBlock"), "{policy}");
+    let off =
+        rendered(&place, "federator", &[&MANUAL[..], &[proxies, "networkPolicy: {enabled: false}"]].concat()).unwrap();
+    assert!(of_kind(&off, "NetworkPolicy").is_empty() && off.contains("--proxies"), "{off}");
 }
 
 #[test]
