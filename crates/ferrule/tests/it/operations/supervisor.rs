@@ -105,3 +105,18 @@ fn a_process_that_does_not_start_tells_nothing() {
         assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
     });
 }
+
+#[test]
+fn the_units_have_a_watchdog_and_a_user_whom_something_makes() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/systemd");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let made = read("ferrule.sysusers");
+    for name in ["ferrule.service", "ferrule-federator.service"] {
+        let unit = read(name);
+        let value = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        assert!(value("WatchdogSec").is_some_and(|seconds| seconds.parse::<u64>().unwrap() >= 10), "{name}");
+        let user = value("User").unwrap();
+        assert!(made.lines().any(|line| line.starts_with(&format!("u {user} "))), "{name}: {user}");
+    }
+    assert!(read("ferrule-federator.service").contains("--proxies"));
+}
