@@ -1,7 +1,7 @@
 //! YAML, within limits.
 
 use serde_json::{Map, Value};
-use serde_saphyr::{Budget, Options};
+use serde_saphyr::{Budget, Options, budget::BudgetBreach};
 
 use crate::limits;
 
@@ -64,14 +64,15 @@ fn unreadable(error: &serde_saphyr::Error) -> YamlError {
 /// What is wrong, without a word of the document.
 fn kind(error: &serde_saphyr::Error) -> &'static str {
     use serde_saphyr::Error as E;
+    const SEVERAL: &str = "there is more than one document (`---`); give each in a file of its own";
     const EXCESS: &str = "the document is too large, too deep or has too many aliases";
     match error.without_snippet() {
         E::AliasError { error, .. } => kind(error),
+        E::Budget { breach: BudgetBreach::Documents { .. }, .. } | E::MultipleDocuments { .. } => SEVERAL,
         E::Budget { .. } | E::AliasReplayLimitExceeded { .. } | E::AliasReplayStackDepthExceeded { .. } => EXCESS,
         // The parser below has limits of its own.
         E::ExternalMessage { msg, .. } if msg.contains("limit") => EXCESS,
         E::DuplicateMappingKey { .. } => "the same key is set twice",
-        E::MultipleDocuments { .. } => "there is more than one document",
         E::UnknownAnchor { .. } => "an alias names nothing",
         _ => "this is not YAML, or none that can be read",
     }
@@ -111,6 +112,14 @@ mod tests {
     fn aliases_and_merge_keys_are_followed() {
         let read = map("a: &x {b: 1}\nc: *x\nd:\n  <<: *x\n  e: 2").unwrap();
         assert_eq!(Value::Object(read), json!({"a": {"b": 1}, "c": {"b": 1}, "d": {"b": 1, "e": 2}}));
+    }
+
+    #[test]
+    fn several_documents_are_told_as_that() {
+        for text in ["a: 1\n---\nb: 2", "---\na: 1\n---\nb: 2\n", "a: 1\n...\n---\nb: 2\n---\nc: 3"] {
+            assert!(error(text).contains("more than one document"), "{text}: {}", error(text));
+        }
+        assert!(map("---\na: 1\n...\n").is_ok());
     }
 
     #[test]
