@@ -15,6 +15,14 @@ use types::Domain;
 
 use crate::support::{ferrule, run};
 
+/// A port that nobody else gets for as long as the tests run.
+fn port() -> u16 {
+    let reserved = Reserved::new().unwrap();
+    let port = reserved.address.port();
+    std::mem::forget(reserved);
+    port
+}
+
 /// As wire-server's chart writes it, for a folder.
 fn theirs(folder: &FederatorFolder, served: &ServedComponents, world: &World, more: &str) -> String {
     let path = |name: &str| folder.path(name).display().to_string();
@@ -28,8 +36,8 @@ fn theirs(folder: &FederatorFolder, served: &ServedComponents, world: &World, mo
          logLevel: Warn\nlogFormat: StructuredJSON\nlogNetStrings: false\n\
          optSettings:\n  useSystemCAStore: false\n  remoteCAStore: {}\n  clientCertificate: {}\n  clientPrivateKey: {}\n  \
          tcpConnectionTimeout: 5000000\n  dnsHost: \"{}\"\n  dnsPort: {}\n{more}",
-        Reserved::new().unwrap().address.port(),
-        Reserved::new().unwrap().address.port(),
+        port(),
+        port(),
         served.brig.port(),
         served.galley.port(),
         served.cargohold.port(),
