@@ -25,5 +25,6 @@ pub use network::network;
 pub use policy::{FederationDomainConfig, FederationPolicy, FederationRestriction, FederationStrategy, SearchPolicy};
 pub use rng::{Rng, SeededRng, SystemRng};
 pub use trace::{
-    MAX_TRACE_STATE, SpanId, TRACEPARENT, TRACESTATE, TraceContext, TraceId, TraceParent, TraceParentError,
+    MAX_TRACE_STATE, SAMPLED, SpanId, TRACEPARENT, TRACESTATE, TraceContext, TraceId, TraceParent, TraceParentError,
+    record_traces,
 };

@@ -2,8 +2,16 @@
 //!
 //! `traceparent` names the trace and the step that called; `tracestate` is carried along unread. Both are written and
 //! read here as text, without any opinion on who may be believed.
+//!
+//! Whether a step is recorded is decided by the trace's id and the share that this process records, whatever a caller's
+//! flag says: who asks for nothing to be recorded, or for everything, is no authority here. The flag tells what was decided:
+//! it is set where a step is recorded, and else passed on as it came. A trace that begins here has it only if it is recorded.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use crate::Rng;
 
@@ -31,7 +39,7 @@ pub struct TraceParent {
     pub trace: TraceId,
     /// The step that sent the request.
     pub span: SpanId,
-    /// `trace-flags`; of these the lowest bit says that the caller may have recorded its step.
+    /// `trace-flags`; of these the lowest bit ([`SAMPLED`]) says that the caller may have recorded its step.
     pub flags: u8,
 }
 
@@ -55,10 +63,9 @@ pub struct TraceContext {
 
 impl TraceContext {
     /// The first step of a new trace.
-    ///
-    /// It is marked as recorded, so that no other program leaves its part out on our account.
     pub fn root(rng: &dyn Rng) -> Self {
-        Self { trace: TraceId::new(rng), span: SpanId::new(rng), parent: None, flags: SAMPLED, state: None }
+        let trace = TraceId::new(rng);
+        Self { trace, span: SpanId::new(rng), parent: None, flags: flags(trace, 0, recorded_share()), state: None }
     }
 
     /// The step that answers a request; `values` gives the values that its headers of a name have. Where [`TRACEPARENT`]
@@ -76,7 +83,7 @@ impl TraceContext {
             trace: parent.trace,
             span: SpanId::new(rng),
             parent: Some(parent.span),
-            flags: parent.flags,
+            flags: flags(parent.trace, parent.flags, recorded_share()),
             state: Some(states.join(",")).filter(|text| is_state(text)).map(Box::from),
         }
     }
@@ -96,15 +103,28 @@ impl TraceContext {
     pub fn tracestate(&self) -> Option<&str> {
         self.state.as_deref()
     }
-
-    /// Whether who called may have recorded his step, so that this one is worth recording too.
-    pub fn is_sampled(&self) -> bool {
-        self.flags & SAMPLED != 0
-    }
 }
 
 /// The flag of a step that may have been recorded.
-const SAMPLED: u8 = 1;
+pub const SAMPLED: u8 = 1;
+
+/// The share of the traces that this process records, as the bits of a float: none, before it says so.
+static RECORDED: AtomicU64 = AtomicU64::new(0);
+
+/// From now on this process records that share of the traces, from 0 to 1, and says so to those whom it calls. As recording
+/// itself does, this holds for the whole process.
+pub fn record_traces(share: f64) {
+    RECORDED.store(share.to_bits(), Ordering::Relaxed);
+}
+
+fn recorded_share() -> f64 {
+    f64::from_bits(RECORDED.load(Ordering::Relaxed))
+}
+
+/// What a step says of itself, given what its caller said.
+fn flags(trace: TraceId, given: u8, share: f64) -> u8 {
+    if trace.is_among(share) { given | SAMPLED } else { given }
+}
 
 /// Version, trace, step and flags, with the dashes between them.
 const LENGTH: usize = 55;
@@ -168,6 +188,20 @@ impl fmt::Display for TraceParent {
 }
 
 impl TraceId {
+    /// From its 32 digits, as it is shown.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        hex(text, 32).filter(|number| *number != 0).map(Self)
+    }
+
+    /// Whether the trace is among that share of all traces. Its last digits are random and decide, so that every backend
+    /// decides alike, and a trace is recorded whole or not at all.
+    pub fn is_among(self, share: f64) -> bool {
+        // So many bits are exact in a float.
+        const BITS: u32 = 52;
+        let last = self.0 & ((1 << BITS) - 1);
+        (last as f64) < share * (1u64 << BITS) as f64
+    }
+
     fn new(rng: &dyn Rng) -> Self {
         Self(((u128::from(rng.shown_u64()) << 64) | u128::from(rng.shown_u64())).max(1))
     }
@@ -264,8 +298,27 @@ mod tests {
             assert_ne!(root.trace, given.trace);
         }
         let unrecorded = received(&[&GIVEN.replace("-01", "-00")], &[]);
-        assert!(unrecorded.traceparent().to_string().ends_with("-00") && !unrecorded.is_sampled());
-        assert!(first.is_sampled() && received(&[], &[]).is_sampled());
+        assert!(unrecorded.traceparent().to_string().ends_with("-00"), "a caller's flag is passed on");
+        assert_eq!(received(&[], &[]).traceparent().flags, 0, "nothing is recorded here, and nothing else is said");
+    }
+
+    #[test]
+    fn the_flag_says_what_is_recorded() {
+        let trace = |last: &str| TraceId::from_hex(&format!("{}{last}", "1".repeat(19))).unwrap();
+        for (last, share, expected) in [
+            ("0000000000000", 0.0, false),
+            ("028f5c28f5c28", 0.01, true),
+            ("028f5c28f5c29", 0.01, false),
+            ("7ffffffffffff", 0.5, true),
+            ("8000000000000", 0.5, false),
+            ("fffffffffffff", 1.0, true),
+        ] {
+            let trace = trace(last);
+            assert_eq!(trace.is_among(share), expected, "{last} {share}");
+            assert_eq!(flags(trace, 0, share), u8::from(expected), "{last} {share}");
+            // What else the flags say is passed on, and what a caller says of itself too.
+            assert_eq!((flags(trace, 2, share), flags(trace, 1, share)), (2 | u8::from(expected), 1));
+        }
     }
 
     #[test]
@@ -297,6 +350,7 @@ mod tests {
             let parent = TraceParent { trace: TraceId(trace), span: SpanId(span), flags };
             prop_assert_eq!(parent.to_string().parse(), Ok(parent));
             let (trace, span) = (parent.trace, parent.span);
+            prop_assert_eq!(TraceId::from_hex(&trace.to_string()), Some(trace));
             prop_assert_eq!(parent.to_string(), format!("00-{trace}-{span}-{flags:02x}"));
         }
     }

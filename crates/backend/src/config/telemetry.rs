@@ -11,7 +11,8 @@ pub struct Telemetry {
     /// A collector near by that takes OTLP over HTTP, such as `http://127.0.0.1:4318`; without it nothing is exported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp: Option<Collector>,
-    /// Which share of the traces is exported, from 0 to 1. Backends with the same share export the same traces.
+    /// Which share of the traces is exported, from 0 to 1. Backends with the same share export the same traces, whatever
+    /// the flags of their callers say; `traceparent` tells others (`sampled`) what is exported.
     pub share: f64,
 }
 

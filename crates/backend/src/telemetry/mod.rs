@@ -12,7 +12,7 @@ use std::{str::FromStr, sync::Arc};
 use http::Uri;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::mpsc;
-use types::Domain;
+use types::{Domain, record_traces};
 
 pub(crate) use self::spans::is_step;
 pub use self::{
@@ -69,9 +69,11 @@ impl<'de> Deserialize<'de> for Collector {
 }
 
 /// What takes note of spans, for [`logging::start_with`](crate::logging::start_with), and what sends them, to be run in the
-/// runtime. `share` of the traces are exported, the same ones at every backend that has the same share. The domain is that
+/// runtime. `share` of the traces are exported, the same ones at every backend that has the same share, whatever their
+/// callers' flags say; what is sent to others has the flag of what is exported. The domain is that
 /// of the backend, where it is known so early.
 pub fn start(collector: &Collector, share: f64, domain: Option<&Domain>) -> (Spans, Exporter) {
+    record_traces(share);
     let (sender, receiver) = mpsc::channel(limits::SPANS_WAITING);
     let dropped = Arc::default();
     let spans = Spans::new(sender, Arc::clone(&dropped), share);

@@ -17,6 +17,7 @@ use tracing::{
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
+use types::TraceId;
 
 /// The field that makes a span a step of a trace.
 const TRACE: &str = "otel.trace";
@@ -65,7 +66,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
         let mut step = Step::new(attributes.metadata().name());
         attributes.record(&mut step);
         if let Some(span) = context.span(id)
-            && is_shared(&step.finished.trace, self.share)
+            && TraceId::from_hex(&step.finished.trace).is_some_and(|trace| trace.is_among(self.share))
         {
             span.extensions_mut().insert(step);
         }
@@ -92,16 +93,6 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
 /// Whether a span is a step of a trace. Nothing else need be told of.
 pub(crate) fn is_step(metadata: &tracing::Metadata<'_>) -> bool {
     metadata.is_span() && metadata.fields().field(TRACE).is_some()
-}
-
-/// Whether a trace is among the share that is exported. Its last digits are random and decide, so that every backend
-/// decides alike, and a trace is exported whole or not at all.
-fn is_shared(trace: &str, share: f64) -> bool {
-    const DIGITS: usize = 13;
-    let last = trace.len().checked_sub(DIGITS).and_then(|at| trace.get(at..));
-    let number = last.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    // 52 bits are exact in a float.
-    number.is_some_and(|number| (number as f64) < share * (1u64 << 52) as f64)
 }
 
 /// A step that is being taken.
@@ -239,15 +230,7 @@ mod tests {
     #[test]
     fn a_share_of_the_traces_is_exported() {
         assert_eq!(finished(10, 0.0, step).0, []);
-        let trace = |last: &str| format!("{}{last}", "0".repeat(19));
-        for (last, share, expected) in [
-            ("0000000000000", 0.0, false),
-            ("7ffffffffffff", 0.5, true),
-            ("8000000000000", 0.5, false),
-            ("fffffffffffff", 1.0, true),
-        ] {
-            assert_eq!(is_shared(&trace(last), share), expected, "{last} {share}");
-        }
-        assert!(!is_shared("", 1.0) && !is_shared("é", 1.0));
+        // The last digits of its id are a little more than half of the way.
+        assert_eq!([0.5, 0.6].map(|share| finished(10, share, step).0.len()), [0, 1]);
     }
 }
