@@ -58,7 +58,8 @@ pub const CHECKS: [Check; 27] = [
         id: 1,
         group: Group::Configuration,
         title: "backend domain",
-        looks: "The configuration can be read and its domain is the one that the data was created for. Fails otherwise.",
+        looks: "The configuration can be read and its domain is the one that the data was created for. Fails otherwise; \
+                warns where the internal listener may not be opened, so that a running backend cannot be asked.",
         remedy: "Set `domain` back to what the data was created for: it must never change once there are users.",
         option: "domain",
         helm: "brig.config.optSettings.setFederationDomain",
@@ -92,7 +93,8 @@ pub const CHECKS: [Check; 27] = [
         group: Group::Configuration,
         title: "internal API not public",
         looks: "The internal listener is a socket or on loopback, and `GET /i/status` is not answered where the public \
-                comes in (the client listener, the federation listener, and the URL of `--from-outside`). Fails if it is.",
+                comes in (the client listener, the federation listener, and the URL of `--from-outside`). Fails if it is; warns \
+                if that URL does not answer.",
         remedy: "Bind `internal.listen` to `unix` or a loopback address, and let no proxy pass `/i/` on.",
         option: "internal.listen",
         helm: "",

@@ -53,8 +53,8 @@ ferrule doctor --config federator.yaml                # the same with wire-serve
 ferrule doctor --ready-file ready.json --backend a.example   # a backend of `ferrule dev --ready-file ready.json`
 ```
 
-The exit status is 0 if all is well, 1 if there are warnings, 2 if something failed. Nothing is changed anywhere: partners
-are asked for their versions and for a random handle that nobody has. A backend that does not run is looked at as far as its
+The exit status is 0 if all is well, 1 if there are warnings, 2 if something failed, and 3 if nothing could be examined, as
+with a command line or a `--ready-file` that makes no sense. Nothing is changed anywhere: partners are asked for their versions and for a random handle that nobody has. A backend that does not run is looked at as far as its
 files and DNS go, and the checks that it would have to answer say so.
 
 Of several SRV targets the one that is `federation.infra` is looked at, and what answers there (checks 10, 13, 14, 19, 20);
@@ -71,7 +71,8 @@ addresses in `components.federators`.
 the one that is configured, is check 2; whether its ingress believes the partners that its federator believes, check 25.
 
 `--from-outside URL` names the public address of the backend as clients have it, such as
-`https://nginz-https.wire.example.com`: whether the internal API can be reached is then tried there as well.
+`https://nginz-https.wire.example.com`: whether the internal API can be reached is then tried there as well, and that there is no
+answer is a warning.
 
 By hand, the documentation of wire-server tests a configuration with dig, with openssl, and by a search in the app. The same
 is said here by these checks:

@@ -89,13 +89,13 @@ async fn examine_site(site: &Arc<Site>, subject: &Subject, progress: &dyn Progre
     let local = Local::gather(site).await;
     let said = match &local.node {
         Node::Running { domain, .. } => domain.as_ref(),
-        Node::Away(_) => None,
+        Node::Away(_) | Node::Closed(_) => None,
     };
     let Some(domain) = site.domain.as_ref().or(said) else {
         return Report::new(None, Vec::new(), only(1, configuration::unknown_domain(&local.node)));
     };
     let mut findings = Findings::default();
-    findings.add(1, || configuration::domain(domain, &local));
+    findings.add(1, || configuration::domain(domain, &local.node, &local.stored));
     findings.add(2, || configuration::spelling(domain, subject.helm.as_ref()));
     findings.add(3, || configuration::material(local.material.as_ref()));
     let resolver = resolver(site);
@@ -157,8 +157,8 @@ impl Examination<'_> {
         findings.add(8, || dns::present(domain, site.infra.as_ref(), site.listen, &service));
         findings.add(9, || dns::well_formed(&service, material.awaits_server().then_some(infra)));
         findings.add(10, || dns::leads_here(infra, &service, material, &listener));
-        let known = self.known_roots();
-        findings.add(13, || own_tls::chain(material, &listener, &known, now));
+        let roots = self.known_roots();
+        findings.add(13, || own_tls::chain(material, &listener, &roots, now));
         findings.add(14, || own_tls::subject_names(infra, material, &listener));
         findings.add(15, || own_tls::dates(material, &listener, now));
         findings.add(16, || own_tls::keys(material));
@@ -195,6 +195,7 @@ impl Examination<'_> {
             domain,
             roots: means.roots,
             identity,
+            signatures: identity.map(|identity| partner::signatures(identity, &roots, now)),
             verify_depth: site.verify_depth,
             service: &service,
             policy,

@@ -8,7 +8,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let command = commands::CommandLine::parse();
+    let command = match commands::CommandLine::try_parse() {
+        Ok(command) => command,
+        Err(error) => return commands::refuse(&error),
+    };
     match commands::run(command) {
         Ok(code) => code,
         Err(error) => {

@@ -175,6 +175,7 @@ mod tests {
             domain: &domain,
             roots: None,
             identity: None,
+            signatures: None,
             verify_depth: None,
             service: &service,
             policy: &policy,

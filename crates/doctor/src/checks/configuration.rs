@@ -9,8 +9,9 @@ use super::count;
 use crate::{
     facts::{
         listener::Tried,
-        local::{self, Local, Node},
+        local::{self, Node},
         material::{Material, Source},
+        probe::Reply,
     },
     outcome::Outcome,
 };
@@ -34,11 +35,11 @@ pub(crate) fn contradictory(error: &ConfigError) -> Outcome {
 }
 
 /// Check 1: the domain is the one that the data was created for.
-pub(crate) fn domain(domain: &Domain, local: &Local) -> Outcome {
+pub(crate) fn domain(domain: &Domain, node: &Node, stored: &Result<Option<String>, String>) -> Outcome {
     let other = |stored: &str| {
         Outcome::fail(format!("Backend domain is {domain} but data was created for {stored}; it must not change."))
     };
-    match (&local.node, &local.stored) {
+    match (node, stored) {
         (_, Ok(Some(stored))) if stored != domain.as_str() => other(stored),
         (Node::Running { domain: Some(running), .. }, _) if running != domain => {
             Outcome::fail(format!("Backend domain is {domain} but the backend that runs is {running}.")).remedy(
@@ -53,15 +54,21 @@ pub(crate) fn domain(domain: &Domain, local: &Local) -> Outcome {
         (Node::Away(why), Ok(None)) => {
             Outcome::pass(format!("{domain}; there is no data yet, and the backend does not run ({why})"))
         }
-        (Node::Away(_), Err(error)) => Outcome::fail(format!("the data folder cannot be read: {error}"))
-            .remedy("Run the doctor as the user that the backend runs as, or look at `data`."),
+        (Node::Closed(why), Ok(_)) => Outcome::warn(format!(
+            "{domain}; whether the backend runs cannot be told, its internal listener may not be opened: {why}"
+        ))
+        .remedy("Run the doctor as the user that the backend runs as."),
+        (Node::Away(_) | Node::Closed(_), Err(error)) => {
+            Outcome::fail(format!("the data folder cannot be read: {error}"))
+                .remedy("Run the doctor as the user that the backend runs as, or look at `data`.")
+        }
     }
 }
 
 /// Check 1 where the file leaves the domain to brig, and brig does not say it.
 pub(crate) fn unknown_domain(node: &Node) -> Outcome {
     let why = match node {
-        Node::Away(why) => why.as_str(),
+        Node::Away(why) | Node::Closed(why) => why.as_str(),
         Node::Running { .. } => "it does not say it",
     };
     Outcome::fail(format!("The backend domain is not configured, and brig is not to be asked: {why}"))
@@ -177,19 +184,33 @@ pub(crate) fn internal_api(bound: Option<&Target>, tried: &[Tried]) -> Outcome {
         Some(Target::Tcp(_) | Target::Unix(_)) | None => {}
     }
     let mut refused = Vec::new();
-    for Tried { place, reply } in tried {
+    for Tried { place, reply, asked_for } in tried {
         match reply.as_ref().ok().and_then(|reply| reply.status()) {
             Some(status @ 200..=299) => outcomes.push(
                 Outcome::fail(format!("GET /i/status answered {status} at {place}: internal API exposed."))
                     .remedy("Let no proxy pass `/i/` on, and point none of them to `internal.listen`."),
             ),
             Some(status) => refused.push(format!("{place} answers {status}")),
+            None if *asked_for => outcomes.push(
+                Outcome::warn(format!("{place} does not answer ({}), so that nothing was tried there", silence(reply)))
+                    .remedy(
+                        "Look whether the URL of `--from-outside` is right, and whether it can be reached from here.",
+                    ),
+            ),
             None => refused.push(format!("{place} does not answer")),
         }
     }
     let bound = bound.map_or_else(|| "no internal API here".to_owned(), |bound| format!("internal.listen is {bound}"));
     outcomes.push(Outcome::pass(format!("{bound}; {}", refused.join(", "))));
     Outcome::worst(outcomes)
+}
+
+/// Why there was no answer.
+fn silence(reply: &Result<Reply, String>) -> &str {
+    match reply {
+        Err(reason) | Ok(Reply::Refused(reason) | Reply::Broken(reason) | Reply::Silent(reason)) => reason,
+        Ok(Reply::Answer { message, .. }) => message,
+    }
 }
 
 #[cfg(test)]
@@ -226,7 +247,8 @@ cargohold: {config: {settings: {federationDomain: a.example}}}
 
     #[test]
     fn internal_listeners_of_every_kind() {
-        let tried = |status: Option<u16>| Tried {
+        let tried = |status: Option<u16>, asked_for| Tried {
+            asked_for,
             place: "the public address".into(),
             reply: match status {
                 Some(status) => Ok(crate::facts::probe::answer(status, Default::default(), Default::default())),
@@ -244,8 +266,36 @@ cargohold: {config: {settings: {federationDomain: a.example}}}
             (tcp("127.0.0.1:8081"), Some(204), Verdict::Fail),
             (None, Some(404), Verdict::Pass),
         ] {
-            let outcome = internal_api(bound.as_ref(), &[tried(status)]);
+            let outcome = internal_api(bound.as_ref(), &[tried(status, false)]);
             assert_eq!(outcome.verdict, verdict, "{bound:?} {status:?}: {outcome:?}");
+        }
+        // Where somebody wants to know it, no answer tells nothing.
+        for (status, verdict) in [(None, Verdict::Warn), (Some(404), Verdict::Pass), (Some(200), Verdict::Fail)] {
+            let outcome = internal_api(None, &[tried(status, true)]);
+            assert_eq!(outcome.verdict, verdict, "{status:?}: {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn backends_that_run_or_not() {
+        let a: Domain = "a.example".parse().unwrap();
+        let running = |domain: &str| Node::Running { domain: domain.parse().ok(), policy: None };
+        let (away, closed) = (|| Node::Away("refused".into()), || Node::Closed("permission denied".into()));
+        let stored = |domain: &str| Ok(Some(domain.to_owned()));
+        for (node, stored, verdict, told) in [
+            (running("a.example"), stored("a.example"), Verdict::Pass, "as the running backend says"),
+            (running("b.example"), stored("a.example"), Verdict::Fail, "the backend that runs is b.example"),
+            (away(), stored("a.example"), Verdict::Pass, "the backend does not run (refused)"),
+            (away(), Ok(None), Verdict::Pass, "there is no data yet"),
+            (away(), Err("denied".into()), Verdict::Fail, "cannot be read: denied"),
+            (closed(), stored("a.example"), Verdict::Warn, "cannot be told, its internal listener may not be opened"),
+            (closed(), Ok(None), Verdict::Warn, "permission denied"),
+            (closed(), stored("b.example"), Verdict::Fail, "data was created for b.example"),
+            (closed(), Err("denied".into()), Verdict::Fail, "cannot be read: denied"),
+        ] {
+            let outcome = super::domain(&a, &node, &stored);
+            assert_eq!(outcome.verdict, verdict, "{outcome:?}");
+            assert!(outcome.evidence.contains(told), "{told}: {outcome:?}");
         }
     }
 }

@@ -82,7 +82,11 @@ mod tests {
             wire12: seen(),
             only13: seen(),
             without_certificate: Ok(Reply::Refused("it demands a certificate".into())),
-            internal: crate::facts::listener::Tried { place: "here".into(), reply: Err("closed".into()) },
+            internal: crate::facts::listener::Tried {
+                place: "here".into(),
+                reply: Err("closed".into()),
+                asked_for: false,
+            },
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Ours<'a> {
     pub(crate) domain: &'a Domain,
     pub(crate) roots: Option<&'a Roots>,
     pub(crate) identity: Option<&'a Identity>,
+    /// How many signatures lead to what we show to others, where we can.
+    pub(crate) signatures: Option<usize>,
     /// `None` where an ingress in front, or the outside federator, judges callers.
     pub(crate) verify_depth: Option<usize>,
     /// The own records.
@@ -204,8 +206,8 @@ fn believed(seen: &Seen) -> Outcome {
 /// Check 23: we are believed by them.
 pub(crate) fn accepted(partner: &Partner, ours: Ours<'_>) -> Outcome {
     let d = &partner.domain;
-    let (issuer, needs) = match ours.identity {
-        Some(identity) => (chain_top(identity), identity.chain().len().to_string()),
+    let (issuer, needs) = match ours.identity.zip(ours.signatures) {
+        Some((identity, signatures)) => (chain_top(identity), signatures.to_string()),
         None if ours.outside => ("the CA of our federator's certificate".to_owned(), "as many as it has".to_owned()),
         None => return Outcome::skip("our client certificate cannot be used"),
     };
@@ -263,6 +265,18 @@ fn chain_top(identity: &Identity) -> String {
     last.map_or_else(|| "our CA".to_owned(), |last| last.issuer)
 }
 
+/// How many signatures lead from a root to what we show, which is the depth that others need. A root that stands in the
+/// file as well is no step.
+pub(crate) fn signatures(identity: &Identity, known: &Roots, now: Timestamp) -> usize {
+    match chain::verify(identity.chain(), known, Purpose::ClientAuth, now, None) {
+        Ok(verified) => verified.signatures,
+        Err(_) => {
+            let last = identity.chain().last().and_then(|der| tls::Certificate::parse(der).ok());
+            identity.chain().len() - usize::from(last.is_some_and(|last| last.self_issued))
+        }
+    }
+}
+
 /// Check 24: short enough, for us and for them.
 pub(crate) fn depth(partner: &Partner, ours: Ours<'_>) -> Outcome {
     let (Some(Ok(seen)), Some(roots)) = (partner.handshake.as_ref().map(|(_, seen)| seen.as_ref()), ours.roots) else {
@@ -273,12 +287,9 @@ pub(crate) fn depth(partner: &Partner, ours: Ours<'_>) -> Outcome {
         return Outcome::skip(format!("the ingress in front judges callers; the chain that was seen has {chain}"));
     };
     let d = &partner.domain;
-    let own = ours.identity.map_or(String::new(), |identity| {
-        format!(
-            "; ours has {}, for which they need a depth of {}",
-            count(identity.chain().len() - 1, "intermediate"),
-            identity.chain().len()
-        )
+    let own = ours.signatures.map_or(String::new(), |signatures| {
+        let between = count(signatures.saturating_sub(1), "intermediate");
+        format!("; ours has {between}, for which they need a depth of {signatures}")
     });
     match chain::verify(&seen.chain, roots, Purpose::ServerAuth, ours.now, None) {
         Ok(verified) if verified.signatures > verify_depth => {

@@ -37,6 +37,8 @@ pub(crate) struct Tried {
     pub(crate) place: String,
     /// The answer, or why there is none.
     pub(crate) reply: Result<Reply, String>,
+    /// Whether it was named on purpose, so that silence is no good answer.
+    pub(crate) asked_for: bool,
 }
 
 const H2: &[&[u8]] = &[b"h2"];
@@ -85,7 +87,7 @@ impl Listener {
             call(Probe { alpn: &[b"h2", b"http/1.1"], ..probe }, domain),
             status(shown(Speaks::Everything)),
         );
-        let internal = Tried { place: format!("the federation listener {via}"), reply: internal };
+        let internal = Tried { place: format!("the federation listener {via}"), reply: internal, asked_for: false };
         Self { via, plain, wire12, only13, without_certificate, internal }
     }
 }
@@ -113,7 +115,7 @@ pub(super) fn origin_header(origin: &Domain) -> HeaderMap {
 /// Asks for the internal API at a URL, as a client outside would.
 pub(crate) async fn from_outside(url: &Uri, resolver: &Asked, limits: &Limits) -> Tried {
     let place = url.to_string();
-    Tried { reply: asked_outside(url, resolver, limits).await, place }
+    Tried { reply: asked_outside(url, resolver, limits).await, place, asked_for: true }
 }
 
 async fn asked_outside(url: &Uri, resolver: &Asked, limits: &Limits) -> Result<Reply, String> {

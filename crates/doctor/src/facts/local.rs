@@ -1,9 +1,9 @@
 //! What the machine itself knows: the data folder, and the backend if it runs.
 
-use std::sync::Arc;
+use std::{io::ErrorKind, sync::Arc};
 
 use backend::{
-    client::{Call, Target, json},
+    client::{Call, ClientError, Target, json},
     config::{Config, PolicyFrom},
 };
 use federator::policy::FilePolicy;
@@ -41,6 +41,8 @@ pub(crate) struct Local {
 pub(crate) enum Node {
     /// It does not answer at its internal listener.
     Away(String),
+    /// Its internal listener is closed to whoever examines it, so that it may run or not.
+    Closed(String),
     /// It runs.
     Running {
         domain: Option<Domain>,
@@ -108,6 +110,7 @@ impl Node {
     fn whose(&self) -> &'static str {
         match self {
             Self::Away(_) => "of the file; the backend does not run",
+            Self::Closed(_) => "of the file; the backend cannot be asked",
             Self::Running { .. } => "of the file",
         }
     }
@@ -147,12 +150,22 @@ async fn node(internal: &Target, with_policy: bool) -> Node {
     let version = match asked {
         Ok(Ok(answer)) if answer.status().is_success() => json(&answer),
         Ok(Ok(answer)) => return Node::Away(format!("{internal} answered {}", answer.status().as_u16())),
-        Ok(Err(error)) => return Node::Away(told(&error)),
+        Ok(Err(error)) => return unanswered(&error),
         Err(_) => return Node::Away(format!("{internal} did not answer in time")),
     };
     let domain = version["domain"].as_str().and_then(|domain| domain.parse().ok());
     let policy = if with_policy { Some(policy(internal).await) } else { None };
     Node::Running { domain, policy }
+}
+
+/// What it means that there is no answer.
+fn unanswered(error: &ClientError) -> Node {
+    match error {
+        ClientError::Connect { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            Node::Closed(told(error))
+        }
+        ClientError::Connect { .. } | ClientError::Exchange { .. } => Node::Away(told(error)),
+    }
 }
 
 /// An error with its cause.
@@ -197,5 +210,24 @@ async fn edge(config: &Config) -> Tried {
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("no answer in time".into()),
     };
-    Tried { place, reply }
+    Tried { place, reply, asked_for: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_that_may_not_be_opened_is_no_backend_that_is_away() {
+        for (kind, closed) in
+            [(ErrorKind::PermissionDenied, true), (ErrorKind::NotFound, false), (ErrorKind::ConnectionRefused, false)]
+        {
+            let target = Target::Unix("data/internal.sock".into());
+            let node = unanswered(&ClientError::Connect { target, source: io::Error::from(kind) });
+            assert_eq!(matches!(&node, Node::Closed(why) if why.contains("internal.sock")), closed, "{kind}");
+            assert_eq!(matches!(node, Node::Away(_)), !closed, "{kind}");
+        }
+    }
 }

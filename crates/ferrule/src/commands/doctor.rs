@@ -8,18 +8,39 @@ use std::{
 use anyhow::{Context, Result};
 use backend::{Surroundings, config};
 use doctor::{Progress, Subject, Verdict, examine};
+use http::Uri;
 use indicatif::ProgressBar;
 use lab::ReadyFile;
 use owo_colors::OwoColorize;
 
-use super::{DoctorArgs, config::import_helm::merged};
+use super::{ConfigFile, DoctorArgs, config::import_helm::merged};
 use crate::output::{self, Styles};
 
-/// Examines the backend and its partners; the exit status is 0 if all is well, 1 with warnings, 2 with failures.
+/// The exit status where nothing could be examined; smaller ones speak of what was.
+pub const UNABLE: u8 = 3;
+
+/// Examines the backend and its partners; the exit status is 0 if all is well, 1 with warnings, 2 with failures, and
+/// [`UNABLE`].
 pub async fn run(args: DoctorArgs) -> Result<ExitCode> {
+    Ok(examined(args).await.unwrap_or_else(|error| {
+        output::error(&error);
+        UNABLE.into()
+    }))
+}
+
+/// Reads the value of `--from-outside`: an address as clients have it.
+pub fn public_address(text: &str) -> Result<Uri, String> {
+    let url: Uri = text.parse().map_err(|error| format!("{error}"))?;
+    match (url.scheme_str(), url.host()) {
+        (Some("https" | "http"), Some(host)) if !host.is_empty() => Ok(url),
+        _ => Err("expected a URL such as `https://nginz-https.example.com`".into()),
+    }
+}
+
+async fn examined(args: DoctorArgs) -> Result<ExitCode> {
     let file = match &args.ready_file {
         Some(ready) => of_laboratory(ready, args.backend.as_ref())?,
-        None => args.config.config,
+        None => args.config.unwrap_or_else(configured),
     };
     let subject = Subject {
         config: config::load_either(&file, std::env::vars_os()),
@@ -44,6 +65,12 @@ pub async fn run(args: DoctorArgs) -> Result<ExitCode> {
         output::line(format_args!("{}", report.text(paint)))?;
     }
     Ok(ExitCode::from(report.exit_status()))
+}
+
+/// The file that the environment names, or the default.
+fn configured() -> PathBuf {
+    let named = std::env::var_os(ConfigFile::VARIABLE).filter(|name| !name.is_empty());
+    named.map_or_else(|| ConfigFile::DEFAULT.into(), PathBuf::from)
 }
 
 /// The configuration of a backend of a laboratory, the first one where none is named.

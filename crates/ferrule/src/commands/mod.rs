@@ -50,7 +50,8 @@ enum Command {
     Federation(FederationCommand),
     /// Looks at DNS, TLS, trust both ways, allow lists and round trips, and says what to fix
     ///
-    /// The exit status is 0 if all is well, 1 if there are warnings, 2 if something failed.
+    /// The exit status is 0 if all is well, 1 if there are warnings, 2 if something failed, and 3 if nothing could be
+    /// examined, as with a command line that makes no sense.
     Doctor(DoctorArgs),
 }
 
@@ -59,8 +60,10 @@ struct DoctorArgs {
     /// The backends to look at beside the own one [default: every one that is allowed by name]
     #[arg(value_name = "DOMAIN")]
     domains: Vec<Domain>,
-    #[command(flatten)]
-    config: ConfigFile,
+    /// The configuration file [env: FERRULE_CONFIG] [default: ferrule.toml]
+    // Not by clap's `env`: what is in the environment for other commands does not contradict `--ready-file`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Examines a backend of a laboratory: the file that `ferrule dev --ready-file` wrote
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     ready_file: Option<PathBuf>,
@@ -75,7 +78,7 @@ struct DoctorArgs {
     #[arg(long)]
     json: bool,
     /// The public address as clients have it: whether the internal API can be reached is tried there too
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = doctor::public_address)]
     from_outside: Option<http::Uri>,
 }
 
@@ -153,8 +156,13 @@ impl From<Strategy> for FederationStrategy {
 #[derive(Debug, Args)]
 struct ConfigFile {
     /// The configuration file
-    #[arg(long, value_name = "FILE", env = "FERRULE_CONFIG", default_value = "ferrule.toml")]
+    #[arg(long, value_name = "FILE", env = ConfigFile::VARIABLE, default_value = ConfigFile::DEFAULT)]
     config: PathBuf,
+}
+
+impl ConfigFile {
+    const VARIABLE: &str = "FERRULE_CONFIG";
+    const DEFAULT: &str = "ferrule.toml";
 }
 
 #[derive(Debug, Args)]
@@ -253,6 +261,17 @@ impl From<Search> for SearchPolicy {
             Search::ExactHandle => Self::ExactHandleSearch,
             Search::Full => Self::FullSearch,
         }
+    }
+}
+
+/// Says what is wrong with a command line, or the help that it asks for; and how the process ends.
+pub fn refuse(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        // The doctor's other statuses speak of what was examined.
+        _ if std::env::args_os().nth(1).is_some_and(|command| command == "doctor") => doctor::UNABLE.into(),
+        status => u8::try_from(status).map_or(ExitCode::FAILURE, ExitCode::from),
     }
 }
 

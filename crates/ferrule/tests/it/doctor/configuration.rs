@@ -189,13 +189,18 @@ fn a_proxy_that_passes_the_internal_api_on() {
         let url = format!("https://{}", exposing.address());
         patient.examined(&["--from-outside", &url]).fails(5, "internal API exposed", "Let no proxy pass `/i/` on");
         assert!(exposing.requests().iter().any(|request| request.path == "/i/status"));
-        // One that does not is well, and so is one that is away.
+        // One that does not is well; one that is away tells nothing.
         let hiding = testkit::peer::ForeignBackend::start(
             &proxy.certificate,
             script(|_| testkit::peer::Reply::error(404, "no-endpoint", "")),
-        );
-        let url = format!("https://{}/prefix/", hiding.await.unwrap().address());
+        )
+        .await
+        .unwrap();
+        let url = format!("https://{}/prefix/", hiding.address());
         patient.examined(&["--from-outside", &url]).is_well();
+        let nobody = Reserved::new().unwrap();
+        let url = format!("https://{}", nobody.address);
+        patient.examined(&["--from-outside", &url]).warns(5, "nothing was tried there", "Look whether the URL");
         // The proxy in front of federation.
         let _ingress = patient
             .ingress(

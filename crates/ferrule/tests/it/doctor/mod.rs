@@ -1,5 +1,6 @@
 //! `ferrule doctor`: a backend and a partner in good health, of which each fixture breaks exactly one thing.
 
+mod command;
 mod configuration;
 mod examined;
 mod healthy;

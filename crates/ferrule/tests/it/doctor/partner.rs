@@ -3,7 +3,7 @@
 use std::fs;
 
 use testkit::{
-    Specimen, TTL, Trouble, World,
+    Credentials, Specimen, TTL, Trouble, World,
     peer::{Manner, Reply, Terms},
     process::{Folder, Reserved},
 };
@@ -140,6 +140,24 @@ fn one_that_does_not_believe_our_certificate() {
             .is([(23, "fail"), (26, "fail")])
             .says(23, "400 authentication-failure", remedy)
             .leaves_out(&[27, 28, 29, 30], 23);
+    });
+}
+
+#[test]
+fn a_root_in_our_own_chain_is_no_step_for_others() {
+    run(async {
+        let patient = Patient::not_started().await;
+        let shown = patient.world.certificates().issue(Specimen::Depth(2), patient.infra().as_str()).unwrap();
+        let chain = shown.chain + &patient.world.certificates().root_pem();
+        patient.write("federation", &Credentials { chain, key: shown.key });
+        let mut patient = patient.started();
+        let examined = patient.examined(&[]);
+        examined.is_well();
+        let told = "ours has 1 intermediate, for which they need a depth of 2";
+        assert!(examined.to_string().contains(told), "{examined}");
+        let other = World::new().await.unwrap().certificates().root_pem();
+        patient.partner_on(Terms { versions: Terms::ONLY_TLS12, clients: Some(&other), ..Terms::default() }).await;
+        patient.examined(&[]).fails(23, "rejects our client certificate", "our chain needs 2");
     });
 }
 

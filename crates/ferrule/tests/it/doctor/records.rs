@@ -18,7 +18,8 @@ fn no_record() {
         let own = patient.folder.domain().clone();
         patient.publish_all(600, &[]);
         let port = patient.federation().port();
-        let remedy = format!("Publish `_wire-server-federator._tcp.{own}. 600 IN SRV 0 10 {port} {}.`", patient.infra());
+        let remedy =
+            format!("Publish `_wire-server-federator._tcp.{own}. 600 IN SRV 0 10 {port} {}.`", patient.infra());
         patient
             .examined(&[])
             .fails(8, &format!("No SRV record _wire-server-federator._tcp.{own}"), &remedy)
