@@ -35,9 +35,9 @@ pub fn check_host(version: Version, headers: &HeaderMap) -> Result<(), HostError
     }
 }
 
-/// It is empty where what is asked for has no host.
+/// It is empty where what is asked for has no host. With a comma it is what somebody on the way made of two.
 fn is_host(value: &[u8]) -> bool {
-    value.is_empty() || !value.contains(&b'@') && Authority::try_from(value).is_ok()
+    value.is_empty() || !value.iter().any(|byte| b"@,".contains(byte)) && Authority::try_from(value).is_ok()
 }
 
 #[cfg(test)]
@@ -60,6 +60,7 @@ mod tests {
             (Version::HTTP_11, &["a.example", "a.example"], Err(HostError::Repeated)),
             (Version::HTTP_11, &["a.example", "b.example"], Err(HostError::Repeated)),
             (Version::HTTP_11, &["a.example, b.example"], Err(HostError::Invalid)),
+            (Version::HTTP_11, &["a.example,b.example"], Err(HostError::Invalid)),
             (Version::HTTP_11, &["a.example/path"], Err(HostError::Invalid)),
             (Version::HTTP_11, &["user@a.example"], Err(HostError::Invalid)),
             (Version::HTTP_11, &["a example"], Err(HostError::Invalid)),

@@ -2,7 +2,7 @@
 //! backends have in common.
 //!
 //! [`Activity`] knows what a connection is busy with and decides, without I/O. [`Wire`] and [`Answer`] report to it what
-//! happens, and [`drive`] carries out what it decides. [`queued`] and [`linger`] are the two ends of a listener that stops:
+//! happens, and [`drive()`] carries out what it decides. [`queued`] and [`linger`] are the two ends of a listener that stops:
 //! who had connected is answered, and what was answered arrives. [`check_host`] is asked about each request.
 
 mod activity;
