@@ -2,13 +2,14 @@
 
 use std::{
     fmt::Debug,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     span,
+    subscriber::{DefaultGuard, Interest},
 };
 
 /// Remembers warnings of the federator, each as the text of its fields.
@@ -24,6 +25,18 @@ struct Written {
 }
 
 impl Warnings {
+    /// Begins to listen to this thread.
+    ///
+    /// A place that logs decides at its first use, by whoever listens to the thread that comes there first, whether it is
+    /// ever heard; and tests run on many threads. So somebody listens to all of them, and leaves it open each time.
+    pub fn listen() -> (Self, DefaultGuard) {
+        static TO_ALL: Once = Once::new();
+        TO_ALL.call_once(|| tracing::subscriber::set_global_default(Nobody).unwrap());
+        let warnings = Self::default();
+        let guard = tracing::subscriber::set_default(warnings.clone());
+        (warnings, guard)
+    }
+
     /// What was written since the last time.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap().lines)
@@ -63,6 +76,29 @@ impl Subscriber for Warnings {
     fn exit(&self, _: &span::Id) {
         self.0.lock().unwrap().entered.pop();
     }
+}
+
+/// Hears nothing, and lets others hear.
+struct Nobody;
+
+impl Subscriber for Nobody {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn event(&self, _: &Event<'_>) {}
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
 }
 
 struct Line(String);
