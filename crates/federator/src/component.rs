@@ -10,6 +10,7 @@ use bytes::Bytes;
 use federation_api::Component;
 use http::{HeaderValue, Request, Response, header::HOST};
 use http_body_util::Full;
+use listening::{Turn, Turns};
 use public_api::error::common;
 use services::{Body, FederationComponent};
 use tokio::time::timeout;
@@ -18,13 +19,7 @@ use types::TraceContext;
 
 use self::connections::Connections;
 pub use crate::http_client::AddressError;
-use crate::{
-    answer_body::AnswerBody,
-    header,
-    http_client::Address,
-    limits::ComponentLimits,
-    turns::{Turn, Turns},
-};
+use crate::{answer_body::AnswerBody, header, http_client::Address, limits::ComponentLimits};
 
 /// A component at an address: HTTP/1.1 over connections that are kept.
 ///
@@ -37,7 +32,7 @@ pub struct HttpComponent {
     address: Address,
     host: HeaderValue,
     connections: Arc<Connections>,
-    turns: Turns,
+    turns: Turns<String>,
     limits: ComponentLimits,
 }
 
@@ -53,7 +48,7 @@ impl HttpComponent {
         Ok(Self { component, host: address.host(), address, connections, turns, limits })
     }
 
-    async fn ask(&self, mut request: Request<Bytes>, turn: Turn) -> Result<Response<Body>, String> {
+    async fn ask(&self, mut request: Request<Bytes>, turn: Turn<String>) -> Result<Response<Body>, String> {
         request.headers_mut().insert(HOST, self.host.clone());
         let trace = request.extensions_mut().remove::<TraceContext>();
         if let Some(trace) = &trace {
@@ -89,7 +84,7 @@ fn span(trace: &TraceContext) -> Span {
 impl FederationComponent for HttpComponent {
     async fn handle(&self, request: Request<Bytes>) -> Response<Body> {
         let origin = request.headers().get(header::WIRE_ORIGIN_DOMAIN).and_then(|value| value.to_str().ok());
-        let Some(turn) = self.turns.take(origin.unwrap_or_default()) else {
+        let Some(turn) = self.turns.take(origin.unwrap_or_default().to_owned()) else {
             let Self { component, address, .. } = self;
             tracing::warn!(%component, %address, origin, "too many calls to a component are under way");
             return common::SERVICE_UNAVAILABLE.failure().retry_after(1).to_response().map(Body::from);

@@ -35,6 +35,5 @@ pub mod policy;
 mod read_error;
 mod steps;
 pub mod trust;
-mod turns;
 
 pub use federator::{Federator, Parts};

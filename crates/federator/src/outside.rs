@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::RETRY_AFTER};
 use http_body_util::Full;
+use listening::Turns;
 use public_api::error::federation as catalogue;
 use serde_json::Value;
 use services::{Body, Outbound, OutboundError, ReportedError, RpcCall};
@@ -19,7 +20,6 @@ use crate::{
     http_client::{self, Address, HttpClient},
     limits::OutsideLimits,
     read_error,
-    turns::Turns,
 };
 
 /// Calls through a federator at an address: HTTP/2 without TLS, known beforehand, over one connection that all calls
@@ -30,7 +30,7 @@ pub struct OutsideFederator {
     own_domain: Domain,
     address: Address,
     client: HttpClient,
-    turns: Turns,
+    turns: Turns<Domain>,
     limits: OutsideLimits,
 }
 
@@ -77,7 +77,7 @@ impl Outbound for OutsideFederator {
     async fn send(&self, call: RpcCall) -> Result<Response<Body>, OutboundError> {
         let limits = &self.limits;
         let id = call.context.request_id.clone();
-        let Some(turn) = self.turns.take(call.target.as_str()) else {
+        let Some(turn) = self.turns.take(call.target.clone()) else {
             tracing::warn!(request = id, target = %call.target, "too many calls through the federator are under way");
             return Err(OutboundError::Busy { retry_after: limits.busy });
         };

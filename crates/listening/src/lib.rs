@@ -3,7 +3,8 @@
 //!
 //! [`Activity`] knows what a connection is busy with and decides, without I/O. [`Wire`] and [`Answer`] report to it what
 //! happens, and [`drive()`] carries out what it decides. [`queued`] and [`linger`] are the two ends of a listener that stops:
-//! who had connected is answered, and what was answered arrives. [`check_host`] is asked about each request.
+//! who had connected is answered, and what was answered arrives. [`check_host`] is asked about each request, and [`Turns`]
+//! whether somebody has his share already.
 
 mod activity;
 mod answer;
@@ -11,6 +12,7 @@ mod drive;
 mod host;
 mod limits;
 mod queue;
+mod turns;
 mod watched;
 mod wire;
 
@@ -21,6 +23,7 @@ pub use self::{
     host::{HostError, check_host},
     limits::{LAST_REQUEST, Limits},
     queue::queued,
+    turns::{Turn, Turns},
     watched::Watched,
     wire::{Slot, Wire},
 };

@@ -1,55 +1,25 @@
 //! How many connections one address may have.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::net::IpAddr;
 
+use listening::{Turn, Turns};
 use types::network;
 
-type Counts = Arc<Mutex<HashMap<IpAddr, usize>>>;
-
 /// Counts the connections of each address.
-pub(super) struct Admission {
-    share: usize,
-    counts: Counts,
-}
+pub(super) struct Admission(Turns<IpAddr>);
 
 /// The right to a connection; given back when dropped.
-pub(super) struct Admitted {
-    address: IpAddr,
-    counts: Counts,
-}
+pub(super) type Admitted = Turn<IpAddr>;
 
 impl Admission {
     /// Each address may have so many.
     pub(super) fn new(share: usize) -> Self {
-        Self { share, counts: Arc::default() }
+        Self(Turns::new(usize::MAX, share))
     }
 
-    /// One more from `address`, unless it has its share already.
+    /// One more from `address`, unless it has its share already. Of IPv6 one /64 is one address.
     pub(super) fn admit(&self, address: IpAddr) -> Option<Admitted> {
-        let address = network(address);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.get(&address).copied().unwrap_or(0);
-        if count >= self.share {
-            return None;
-        }
-        counts.insert(address, count + 1);
-        Some(Admitted { address, counts: Arc::clone(&self.counts) })
-    }
-}
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut entry) = counts.entry(self.address) {
-            *entry.get_mut() -= 1;
-            if *entry.get() == 0 {
-                entry.remove();
-            }
-        }
+        self.0.take(network(address))
     }
 }
 
@@ -71,7 +41,7 @@ mod tests {
         drop(first);
         assert!(admission.admit(ip("192.0.2.1")).is_some());
         drop(other);
-        assert_eq!(admission.counts.lock().unwrap().len(), 1, "nothing is kept of those who left");
+        assert_eq!(admission.0.names(), 1, "nothing is kept of those who left");
     }
 
     #[test]
