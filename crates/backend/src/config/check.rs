@@ -78,24 +78,7 @@ fn is_host(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::config::from_text;
-
-    const FEDERATED: &str = r#"
-        domain = "example.com"
-        [federation]
-        infra = "federator.wire.example.com"
-        certificate = "cert.pem"
-        key = "key.pem"
-        ca = ["ca.pem"]
-    "#;
-
-    fn read(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
-        let environment = environment.iter().map(|(k, v)| ((*k).into(), (*v).into()));
-        from_text(text, Path::new("ferrule.toml"), environment, Path::new("/etc/ferrule")).map_err(|e| e.to_string())
-    }
+    use crate::config::reading::{FEDERATED, read};
 
     #[test]
     fn accounts_and_hosts_that_cannot_work_are_refused_by_name() {

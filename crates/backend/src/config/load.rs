@@ -225,20 +225,7 @@ mod tests {
     use types::FederationStrategy;
 
     use super::*;
-
-    const FEDERATED: &str = r#"
-        domain = "example.com"
-        [federation]
-        infra = "federator.wire.example.com"
-        certificate = "cert.pem"
-        key = "key.pem"
-        ca = ["ca.pem"]
-    "#;
-
-    fn read(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
-        let environment = environment.iter().map(|(k, v)| ((*k).into(), (*v).into()));
-        from_text(text, Path::new("ferrule.toml"), environment, Path::new("/etc/ferrule")).map_err(|e| e.to_string())
-    }
+    use crate::config::reading::{FEDERATED, read};
 
     #[test]
     fn defaults_and_relative_paths() {

@@ -12,6 +12,8 @@ mod host;
 mod load;
 mod options;
 mod ranges;
+#[cfg(test)]
+mod reading;
 mod strategy;
 mod telemetry;
 mod upstream;

@@ -33,24 +33,8 @@ impl Federation {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::config::{Config, from_text};
-
-    const FEDERATED: &str = r#"
-        domain = "example.com"
-        [federation]
-        infra = "federator.wire.example.com"
-        certificate = "cert.pem"
-        key = "key.pem"
-        ca = ["ca.pem"]
-    "#;
-
-    fn read(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
-        let environment = environment.iter().map(|(k, v)| ((*k).into(), (*v).into()));
-        from_text(text, Path::new("ferrule.toml"), environment, Path::new("/etc/ferrule")).map_err(|e| e.to_string())
-    }
+    use crate::config::reading::{FEDERATED, read};
 
     #[test]
     fn the_older_strategy_is_mapped() {
