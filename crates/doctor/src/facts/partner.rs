@@ -52,9 +52,8 @@ pub(crate) struct Means<'a> {
 }
 
 impl Partner {
-    /// One that took too long.
-    pub(crate) fn too_slow(domain: &Domain) -> Self {
-        let service = Service::without(service_name(domain), ResolverError::TimedOut);
+    /// One of whom nothing is known but its records.
+    fn beginning(domain: &Domain, service: Service) -> Self {
         Self {
             domain: domain.clone(),
             service,
@@ -66,18 +65,14 @@ impl Partner {
         }
     }
 
+    /// One that took too long.
+    pub(crate) fn too_slow(domain: &Domain) -> Self {
+        Self::beginning(domain, Service::without(service_name(domain), ResolverError::TimedOut))
+    }
+
     /// Goes through the layers until one does not hold. A partner that is not believed is asked nothing.
     pub(crate) async fn look_at(domain: &Domain, means: Means<'_>) -> Self {
-        let service = Service::look_up(domain, means.resolver, means.limits).await;
-        let mut partner = Self {
-            domain: domain.clone(),
-            service,
-            handshake: None,
-            trusted: None,
-            stopped: None,
-            versions: None,
-            lookup: None,
-        };
+        let mut partner = Self::beginning(domain, Service::look_up(domain, means.resolver, means.limits).await);
         let Some((target, address)) = partner.service.reached() else { return partner };
         let target = target.clone();
         let probe = Probe {
