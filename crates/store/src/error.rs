@@ -121,6 +121,15 @@ pub enum OpenError {
         /// What the engine says.
         reason: String,
     },
+    /// A backup was being put into the folder, or a dump loaded, and that did not come to its end.
+    #[error(
+        "restoring or loading into the data folder {} was interrupted: do it again, with --replace if it says so",
+        .folder.display()
+    )]
+    HalfRestored {
+        /// The data folder.
+        folder: PathBuf,
+    },
     /// Another process, or another part of this one, has the folder open for writing.
     #[error("the data folder {} is in use by another process", .folder.display())]
     InUse {

@@ -90,6 +90,7 @@
 mod checksum;
 mod claim;
 mod commit;
+pub mod dump;
 pub mod engine;
 mod error;
 mod hybrid;

@@ -4,6 +4,7 @@ mod apply;
 mod checkpoint;
 mod columns;
 mod lock;
+mod lost;
 mod queue;
 mod reader;
 mod remove;
@@ -26,13 +27,14 @@ use self::{
     apply::Applier,
     checkpoint::{Brake, Checkpointer},
     lock::FolderLock,
+    lost::Lost,
     queue::{Queue, Work},
     schema::Refusal,
     writer::Writer,
 };
 use crate::{
     CommitError, Committed, EntryId, LogRef, OpenError, Options, Place, ReadError,
-    engine::{Engine, EntryPage, Head, HeadQuery, LogQuery, RawCommit, Report, RowPage, RowQuery},
+    engine::{Engine, EntryPage, Head, HeadQuery, LogQuery, LogRange, RawCommit, Report, RowPage, RowQuery},
     hybrid::Hybrid,
     watch::Feed,
 };
@@ -59,6 +61,8 @@ struct Running {
     queue: Queue,
     readers: Arc<Readers>,
     node: u64,
+    /// Of which times nothing is known.
+    lost: Lost,
     /// Names this opening: nobody else has the database open.
     opening: Uuid,
     /// How long a read may wait for its turn.
@@ -102,8 +106,8 @@ impl Sqlite {
         let lock = FolderLock::take(folder, &file)?;
         let failed = |error| refusal(Refusal::Sqlite(error), folder, options);
         let mut conn = writing(&file).map_err(failed)?;
-        let meta =
-            schema::prepare(&mut conn, &options.domain, &*options.rng).map_err(|why| refusal(why, folder, options))?;
+        let meta = schema::prepare(&mut conn, &options.domain, &*options.rng, options.clock.now())
+            .map_err(|why| refusal(why, folder, options))?;
         let brake = Arc::new(Brake::default());
         let beside = writing(&file).map_err(failed)?;
         let io = |source| OpenError::Io { folder: folder.to_owned(), source };
@@ -120,7 +124,7 @@ impl Sqlite {
             feed,
             brake,
         };
-        Self::start(writer, Readers::new(pool), options, Some(checkpointer), Some(lock)).map_err(io)
+        Self::start(writer, Readers::new(pool), options, meta.lost, Some(checkpointer), Some(lock)).map_err(io)
     }
 
     fn in_memory(options: &Options, feed: Feed) -> Result<Self, OpenError> {
@@ -128,7 +132,7 @@ impl Sqlite {
         let failed = |why| refusal(why, &folder, options);
         let mut conn = Connection::open_in_memory().map_err(|error| failed(Refusal::Sqlite(error)))?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
-        let meta = schema::prepare(&mut conn, &options.domain, &*options.rng).map_err(failed)?;
+        let meta = schema::prepare(&mut conn, &options.domain, &*options.rng, options.clock.now()).map_err(failed)?;
         let conn = Arc::new(Mutex::new(conn));
         let writer = Writer {
             conn: Arc::clone(&conn),
@@ -139,13 +143,14 @@ impl Sqlite {
             brake: Arc::new(Brake::default()),
         };
         let io = |source| OpenError::Io { folder: folder.clone(), source };
-        Self::start(writer, Readers::new(vec![conn]), options, None, None).map_err(io)
+        Self::start(writer, Readers::new(vec![conn]), options, meta.lost, None, None).map_err(io)
     }
 
     fn start(
         writer: Writer,
         readers: Readers,
         options: &Options,
+        lost: Lost,
         checkpointer: Option<Checkpointer>,
         lock: Option<FolderLock>,
     ) -> Result<Self, std::io::Error> {
@@ -155,7 +160,7 @@ impl Sqlite {
         let parts = Parts { writer: thread, checkpointer, lock };
         let (readers, parts) = (Arc::new(readers), Mutex::new(Some(parts)));
         let (opening, deadline) = (options.rng.uuid(), options.deadline);
-        Ok(Self(Arc::new(Running { queue, readers, node, opening, deadline, parts })))
+        Ok(Self(Arc::new(Running { queue, readers, node, lost, opening, deadline, parts })))
     }
 
     async fn read<T: Send + 'static>(
@@ -213,8 +218,11 @@ impl Engine for Sqlite {
     }
 
     async fn entries(&self, query: &LogQuery) -> Result<EntryPage, ReadError> {
+        let from_lost_time = matches!(query.range, LogRange::After(Some(cursor)) if self.0.lost.covers(cursor));
         let (query, node) = (query.clone(), self.0.node);
-        self.read(move |conn| reader::entries(conn, node, &query)).await
+        let mut page = self.read(move |conn| reader::entries(conn, node, &query)).await?;
+        page.lost |= from_lost_time;
+        Ok(page)
     }
 
     async fn commit(&self, commit: &Arc<RawCommit>, deadline: Duration) -> Result<Committed, CommitError> {

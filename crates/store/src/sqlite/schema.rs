@@ -1,8 +1,9 @@
 //! The tables, and what must agree before a database is used.
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, types::Value as Sql};
-use types::{Domain, Rng};
+use types::{Domain, Rng, Timestamp};
 
+use super::lost::Lost;
 use crate::Version;
 
 /// The newest format known. A release that changes the tables raises it and brings older ones up.
@@ -10,6 +11,9 @@ pub(super) const FORMAT: u32 = 1;
 
 /// `FERR`, for tools that tell files apart.
 const APPLICATION_ID: i32 = 0x4645_5252;
+
+/// Where lost times are written, if there are any.
+const LOST: &str = "lost";
 
 // `agg`, `part`, `name`: the tag of the kind (two bytes) and the encoded id. `key`: the tag of the table and the encoded
 // key; the row with key 00 carries the version of its aggregate and its last commits.
@@ -33,10 +37,17 @@ CREATE TABLE meta(k TEXT PRIMARY KEY, v ANY NOT NULL) STRICT;
 
 /// What a database says of itself.
 pub(super) struct Meta {
+    /// Its format.
+    #[allow(dead_code)]
+    pub(super) format: u32,
+    /// The backend domain.
+    pub(super) domain: String,
     /// The node in the ids of entries.
     pub(super) node: u64,
     /// Above all versions and ticks ever handed out.
     pub(super) ceiling: Version,
+    /// Times of which a restored backup knows nothing.
+    pub(super) lost: Lost,
 }
 
 /// Why a database is not used.
@@ -53,32 +64,43 @@ impl From<rusqlite::Error> for Refusal {
     }
 }
 
-/// Makes the tables if the database is new; otherwise checks format and domain.
-pub(super) fn prepare(conn: &mut Connection, domain: &Domain, rng: &dyn Rng) -> Result<Meta, Refusal> {
+/// Makes the tables if the database is new; otherwise checks format and domain. After a restore the time that is lost ends
+/// here, at `now`.
+pub(super) fn prepare(conn: &mut Connection, domain: &Domain, rng: &dyn Rng, now: Timestamp) -> Result<Meta, Refusal> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
-        create(&transaction, domain, rng)?;
-    } else if !transaction.table_exists(None, "meta")? {
-        return Err(Refusal::NotAStore("it has no table `meta`"));
+        // A random node has the multicast bit set, so that it is nobody's hardware address (RFC 9562 §6.10).
+        create(&transaction, domain, rng.u64() | (1 << 40))?;
     }
-    let meta = check(&transaction, domain)?;
+    let mut meta = read(&transaction)?;
+    if meta.domain != domain.as_str() {
+        return Err(Refusal::OtherDomain(meta.domain));
+    }
+    if let Some(ceiling) = meta.lost.end(now, meta.ceiling) {
+        meta.ceiling = ceiling;
+        set_ceiling(&transaction, ceiling)?;
+        set_lost(&transaction, &meta.lost)?;
+    }
     transaction.commit()?;
     Ok(meta)
 }
 
-fn create(conn: &Connection, domain: &Domain, rng: &dyn Rng) -> Result<(), rusqlite::Error> {
+/// Makes the tables.
+pub(super) fn create(conn: &Connection, domain: &Domain, node: u64) -> Result<(), rusqlite::Error> {
     conn.execute_batch(TABLES)?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
-    // A random node has the multicast bit set, so that it is nobody's hardware address (RFC 9562 §6.10).
-    let node = rng.u64() | (1 << 40);
     set(conn, "format", FORMAT)?;
     set(conn, "domain", domain.as_str())?;
     set(conn, "node", node.cast_signed())?;
     set(conn, "clock_ceiling", 0)
 }
 
-fn check(conn: &Connection, domain: &Domain) -> Result<Meta, Refusal> {
+/// What a database with tables says of itself, whosever it is.
+pub(super) fn read(conn: &Connection) -> Result<Meta, Refusal> {
+    if !conn.table_exists(None, "meta")? {
+        return Err(Refusal::NotAStore("it has no table `meta`"));
+    }
     let Some(Sql::Integer(format)) = value(conn, "format")? else {
         return Err(Refusal::NotAStore("its format is not written in it"));
     };
@@ -86,15 +108,19 @@ fn check(conn: &Connection, domain: &Domain) -> Result<Meta, Refusal> {
     if format > FORMAT {
         return Err(Refusal::NewerFormat(format));
     }
-    let (Some(Sql::Text(stored)), Some(Sql::Integer(node)), Some(Sql::Integer(ceiling))) =
+    let (Some(Sql::Text(domain)), Some(Sql::Integer(node)), Some(Sql::Integer(ceiling))) =
         (value(conn, "domain")?, value(conn, "node")?, value(conn, "clock_ceiling")?)
     else {
         return Err(Refusal::NotAStore("its table `meta` is incomplete"));
     };
-    if stored != domain.as_str() {
-        return Err(Refusal::OtherDomain(stored));
-    }
-    Ok(Meta { node: node.cast_unsigned(), ceiling: Version::from_micros(ceiling.cast_unsigned()) })
+    let lost = match value(conn, LOST)? {
+        Some(Sql::Text(text)) => {
+            serde_json::from_str(&text).map_err(|_| Refusal::NotAStore("its lost times are no times"))?
+        }
+        _ => Lost::default(),
+    };
+    let (node, ceiling) = (node.cast_unsigned(), Version::from_micros(ceiling.cast_unsigned()));
+    Ok(Meta { format, domain, node, ceiling, lost })
 }
 
 /// The domain that is written there; `None` where there are no tables yet.
@@ -111,6 +137,12 @@ pub(super) fn domain(conn: &Connection) -> Result<Option<String>, rusqlite::Erro
 /// Writes the ceiling of the hybrid clock.
 pub(super) fn set_ceiling(conn: &Connection, ceiling: Version) -> Result<(), rusqlite::Error> {
     set(conn, "clock_ceiling", ceiling.micros().cast_signed())
+}
+
+/// Writes of which times nothing is known.
+pub(super) fn set_lost(conn: &Connection, lost: &Lost) -> Result<(), rusqlite::Error> {
+    let text = serde_json::to_string(lost).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    set(conn, LOST, text)
 }
 
 fn set(conn: &Connection, k: &str, v: impl rusqlite::ToSql) -> Result<(), rusqlite::Error> {

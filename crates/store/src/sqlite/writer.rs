@@ -360,7 +360,8 @@ mod tests {
         let clock = Arc::new(ManualClock::at(NOW));
         let mut conn = Connection::open_in_memory().unwrap();
         let domain = "a.example".parse().unwrap();
-        let meta = schema::prepare(&mut conn, &domain, &SeededRng::new(7)).unwrap_or_else(|_| panic!("it is fresh"));
+        let meta =
+            schema::prepare(&mut conn, &domain, &SeededRng::new(7), NOW).unwrap_or_else(|_| panic!("it is fresh"));
         Writer {
             conn: Arc::new(Mutex::new(conn)),
             reopen: None,
