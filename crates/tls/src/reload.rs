@@ -100,8 +100,6 @@ pub enum Check {
 #[derive(Debug)]
 pub struct Reloader {
     sources: Sources,
-    /// What is shown where [`Sources::server`] is not there yet.
-    stand_in: Option<Identity>,
     /// Whether the certificate shown to those we call must be one that they can believe.
     insisting: bool,
     handle: ContextsHandle,
@@ -115,6 +113,9 @@ struct Seen {
     fingerprint: [u8; 32],
     /// Whether they await the next look because something else failed, the system's store.
     pending: bool,
+    /// What is shown where [`Sources::server`] is not there yet. Forgotten once it was: whoever has a certificate that is
+    /// believed goes on showing it, whatever becomes of its file.
+    stand_in: Option<Identity>,
 }
 
 impl Reloader {
@@ -137,10 +138,11 @@ impl Reloader {
 
     fn start(sources: Sources, stand_in: Option<Identity>) -> Result<Self, TlsError> {
         let files = Files::read(&sources);
+        let stand_in = stand_in.filter(|_| files.is_missing(&sources.server.certificate));
         let contexts = files.contexts(&sources, stand_in.as_ref(), 1).map_err(Failure::into_error)?;
-        let seen = Seen { fingerprint: files.fingerprint(), pending: false };
+        let seen = Seen { fingerprint: files.fingerprint(), pending: false, stand_in };
         let handle = ContextsHandle::new(contexts);
-        Ok(Self { handle, seen: Mutex::new(seen), stand_in, insisting: false, sources })
+        Ok(Self { handle, seen: Mutex::new(seen), insisting: false, sources })
     }
 
     /// The same, now and later with no certificate for calls to others that all of them would refuse.
@@ -197,7 +199,9 @@ impl Reloader {
         let told = seen.pending && !changed && !force;
         seen.fingerprint = fingerprint;
         let generation = self.handle.contexts().generation + 1;
-        let read = files.contexts(&self.sources, self.stand_in.as_ref(), generation).and_then(|contexts| {
+        let stand_in = seen.stand_in.as_ref().filter(|_| files.is_missing(&self.sources.server.certificate));
+        let standing_in = stand_in.is_some();
+        let read = files.contexts(&self.sources, stand_in, generation).and_then(|contexts| {
             if self.insisting {
                 believed_when_calling(&contexts, &self.sources)?;
             }
@@ -206,6 +210,9 @@ impl Reloader {
         match read {
             Ok(contexts) => {
                 seen.pending = false;
+                if !standing_in {
+                    seen.stand_in = None;
+                }
                 info!(generation, "updating TLS settings");
                 self.handle.replace(contexts);
                 Check::Updated(generation)
@@ -319,9 +326,10 @@ impl Files {
         fingerprint
     }
 
+    /// With the `stand_in`, if there is one, in the place of the certificate shown to callers.
     fn contexts(&self, sources: &Sources, stand_in: Option<&Identity>, generation: u64) -> Result<Contexts, Failure> {
         let identity = |role, files: &KeyFiles| match stand_in {
-            Some(stand_in) if *files == sources.server && self.is_missing(&files.certificate) => Ok(stand_in.clone()),
+            Some(stand_in) if *files == sources.server => Ok(stand_in.clone()),
             _ => self.identity(role, files),
         };
         let server = identity(Role::Server, &sources.server)?;

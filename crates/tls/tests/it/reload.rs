@@ -271,6 +271,7 @@ fn a_stand_in_is_shown_until_the_certificate_is_there() {
     let mut broken = own.clone();
     broken.client.key = fixture.base.join("not-there.pem");
     assert!(Reloader::awaiting(broken, identity()).is_err(), "only the awaited file may be missing");
+    let shared_sources = shared.clone();
     let [shared, own] = [shared, own].map(|sources| Reloader::awaiting(sources, identity()).unwrap());
     shows(&shared, &stand_in);
     assert_eq!(own.handle().contexts().server.chain(), stand_in.chain());
@@ -283,6 +284,15 @@ fn a_stand_in_is_shown_until_the_certificate_is_there() {
     fs::write(&awaited, format!("{}{}", arrived.chain_pem(), arrived.key_pem())).unwrap();
     assert_eq!(shared.check_now(), Check::Updated(3));
     shows(&shared, &arrived);
+    // From then on it is missed like any other, and what was there stays.
+    let started_after = Reloader::awaiting(shared_sources, identity()).unwrap();
+    fs::remove_file(&awaited).unwrap();
+    for reloader in [shared, started_after] {
+        let Check::Failed(error) = reloader.check_now() else { panic!("a file is missing") };
+        assert_eq!(error.name(), "InvalidServerCertificate", "{error}");
+        assert!(reloader.reload().is_err());
+        shows(&reloader, &arrived);
+    }
 }
 
 #[tokio::test]
