@@ -1,6 +1,6 @@
 //! The certificate that is kept: there from the start on, and renewed for as long as the process runs.
 
-use std::{fs, io, sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use instant_acme::Account;
 use prometheus::Registry;
@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 use crate::{
     AcmeError, Challenges, Settings, account,
     http_client::Client,
-    judge::{self, Need},
+    judge::{self, Need, Refusal},
+    kept::{kept, usable},
     metrics::Metrics,
     order::{self, Obtained},
     schedule::{self, Outcome},
@@ -85,27 +86,32 @@ impl Keeper {
             self.metrics.awaits();
             return Ok(false);
         };
-        usable(&self.parts.settings, &leaf).map(|()| true)
+        usable(&self.parts.settings, &leaf)?;
+        Ok(true)
     }
 
     /// Comes back once there is a certificate, which is at once where one is kept, even one that has expired: renewal
-    /// follows. Where there is none it is tried again and again, each failure in the log.
+    /// follows. Where there is none, or the one that is kept cannot be read, it is tried again and again, each failure in
+    /// the log.
     ///
     /// # Errors
-    /// [`AcmeError::Refused`] where the certificate cannot be used in the way that it is configured; it is kept, so that
-    /// starting again costs the ACME server nothing. As [`is_there`](Self::is_there) where the one that is kept cannot be
-    /// read.
-    pub async fn ensure(&self) -> Result<(), AcmeError> {
+    /// The certificate cannot be used in the way that it is configured; it is kept, so that starting again costs the ACME
+    /// server nothing.
+    pub async fn ensure(&self) -> Result<(), Refusal> {
         let settings = &self.parts.settings;
-        let leaf = match kept(settings)? {
-            Some(leaf) => leaf,
-            None => {
-                tracing::info!(
-                    directory = settings.directory,
-                    names = settings.all_names().join(", "),
-                    "there is no certificate yet: asking for one; other backends cannot connect before it is there"
-                );
-                self.first().await
+        let mut failures = 0;
+        let leaf = loop {
+            match kept(settings) {
+                Ok(Some(leaf)) => break leaf,
+                Ok(None) => {
+                    tracing::info!(
+                        directory = settings.directory,
+                        names = settings.all_names().join(", "),
+                        "there is no certificate yet: asking for one; other backends cannot connect before it is there"
+                    );
+                    break self.first().await;
+                }
+                Err(error) => self.unreadable(&error, &mut failures).await,
             }
         };
         usable(settings, &leaf)?;
@@ -114,17 +120,21 @@ impl Keeper {
     }
 
     /// Renews the certificate before the last third of its time, again and again. What cannot be used never replaces what
-    /// is there. Runs until it is dropped.
+    /// is there. No other is asked for because the one that is kept cannot be read at the moment, nor soon after the last
+    /// came, whatever the clock and the files say: a server issues few in a week. Runs until it is dropped.
     pub async fn renew(&self) {
         let Parts { clock, rng, settings, .. } = &self.parts;
         let names = settings.all_names();
         let mut failures = 0;
         let mut lead = None;
         loop {
-            let leaf = kept(settings).unwrap_or_else(|error| {
-                tracing::error!("{error}");
-                None
-            });
+            let leaf = match kept(settings) {
+                Ok(leaf) => leaf,
+                Err(error) => {
+                    self.unreadable(&error, &mut failures).await;
+                    continue;
+                }
+            };
             if let Some(leaf) = &leaf {
                 let lead = *lead.get_or_insert_with(|| schedule::lead(leaf.not_before, leaf.not_after, rng.as_ref()));
                 let now = clock.now();
@@ -138,6 +148,7 @@ impl Keeper {
                     failures = 0;
                     lead = None;
                     tracing::info!(until = %leaf.not_after, "the certificate was renewed");
+                    tokio::time::sleep(schedule::rest(leaf.not_before, leaf.not_after)).await;
                 }
                 Err(error) => {
                     let outcome = self.count(&error, &mut failures);
@@ -153,6 +164,18 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    /// The certificate that is kept cannot be read, which may pass.
+    async fn unreadable(&self, error: &AcmeError, failures: &mut u32) {
+        let outcome = self.count(error, failures);
+        let pause = schedule::pause(outcome, self.parts.rng.as_ref());
+        tracing::error!(
+            "the certificate that is kept cannot be read, and no other is asked for: {}; next try in {} s",
+            chain_of(error),
+            pause.as_secs()
+        );
+        tokio::time::sleep(pause).await;
     }
 
     /// The first certificate. It is kept whatever it is good for: whether it can be used is decided at every start.
@@ -239,32 +262,6 @@ impl Keeper {
         *failures = failures.saturating_add(1);
         if matches!(error, AcmeError::Refused(_)) { Outcome::Refused } else { Outcome::Failed(*failures) }
     }
-}
-
-/// Whether the certificate that is kept, if one is, can be used as it is configured.
-///
-/// # Errors
-/// [`AcmeError::Refused`], or that it cannot be read.
-pub fn check_kept(settings: &Settings) -> Result<(), AcmeError> {
-    kept(settings)?.map_or(Ok(()), |leaf| usable(settings, &leaf))
-}
-
-/// Whether a node can start with a certificate. A name that it lacks comes with its renewal, which is due at once then.
-fn usable(settings: &Settings, leaf: &Certificate) -> Result<(), AcmeError> {
-    Ok(judge::judge(leaf, &[], settings.shared, &settings.infra)?)
-}
-
-/// The leaf that is kept, if one is.
-fn kept(settings: &Settings) -> Result<Option<Certificate>, AcmeError> {
-    let path = settings.certificate();
-    let text = match fs::read(&path) {
-        Ok(text) => Zeroizing::new(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(AcmeError::File { file: path, what: "read", source }),
-    };
-    let at = path.display().to_string();
-    let identity = Identity::from_pem(Role::Server, (&at, &text), (&at, &text))?;
-    Ok(Some(identity.leaf().clone()))
 }
 
 /// So that a clock that does not move cannot make it spin.
@@ -378,6 +375,82 @@ mod tests {
         let error = keeper.successor().await.unwrap_err();
         assert!(matches!(error, AcmeError::Server { .. }), "it asks for another: {error}");
         assert!(!keeper.parts.settings.certificate().exists());
+    }
+
+    /// The certificate as it would be kept.
+    fn text(issued: &Issued) -> String {
+        format!("{}{}", issued.obtained.chain, issued.obtained.key.as_str())
+    }
+
+    /// Whether nobody was asked for a certificate: the first that is asked for is the one that was not written yet.
+    async fn nobody_asked(keeper: &Keeper) -> bool {
+        keeper.unwritten.lock().await.is_some()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_read_at_the_moment_is_not_ordered_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keeper, clock, issued) = unreachable(&folder);
+        let file = keeper.parts.settings.certificate();
+        let good = text(&issued);
+        *keeper.unwritten.lock().await = Some(issued);
+        fs::write(&file, &good[..200]).unwrap();
+        let renewing = keeper.renew();
+        tokio::pin!(renewing);
+        assert!(timeout(10 * FIRST_PAUSE, &mut renewing).await.is_err(), "it goes on");
+        assert!(nobody_asked(&keeper).await);
+        let tries = keeper.metrics.failures();
+        assert!((2..10).contains(&tries), "{tries}: each is counted, with pauses between");
+        fs::write(&file, &good).unwrap();
+        assert!(timeout(10 * HOUR, &mut renewing).await.is_err());
+        assert!(nobody_asked(&keeper).await, "it is not due");
+        assert!(keeper.metrics.failures() - tries <= 1, "and it is read");
+        clock.advance(HOUR - Duration::from_secs(60));
+        assert!(timeout(10 * HOUR, &mut renewing).await.is_err());
+        assert!(!nobody_asked(&keeper).await, "but once it is");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_certificate_is_awaited_while_what_is_kept_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keeper, _, issued) = unreachable(&folder);
+        let file = keeper.parts.settings.certificate();
+        let good = text(&issued);
+        *keeper.unwritten.lock().await = Some(issued);
+        fs::create_dir(&file).unwrap();
+        let awaiting = keeper.ensure();
+        tokio::pin!(awaiting);
+        assert!(timeout(10 * FIRST_PAUSE, &mut awaiting).await.is_err(), "it goes on");
+        assert!(nobody_asked(&keeper).await);
+        fs::remove_dir(&file).unwrap();
+        fs::write(&file, &good).unwrap();
+        timeout(HOUR, awaiting).await.expect("it is read").unwrap();
+        assert!(nobody_asked(&keeper).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn soon_after_a_certificate_came_no_other_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keeper, clock, issued) = unreachable(&folder);
+        let again = || {
+            let Obtained { chain, key } = &issued.obtained;
+            let obtained = Obtained { chain: chain.clone(), key: key.clone() };
+            Some(Issued { obtained, leaf: issued.leaf.clone() })
+        };
+        // By this clock the next is due as soon as one has come.
+        clock.advance(HOUR * 3 / 4);
+        *keeper.unwritten.lock().await = again();
+        let renewing = keeper.renew();
+        tokio::pin!(renewing);
+        assert!(timeout(HOUR / 6, &mut renewing).await.is_err(), "it goes on");
+        assert!(!nobody_asked(&keeper).await, "the first is asked for at once");
+        *keeper.unwritten.lock().await = again();
+        assert!(timeout(HOUR / 6, &mut renewing).await.is_err());
+        assert!(nobody_asked(&keeper).await, "and no other");
+        // It lasts two hours, one of them in the past.
+        assert!(timeout(HOUR, &mut renewing).await.is_err());
+        assert!(!nobody_asked(&keeper).await, "before half of its time is over");
+        assert_eq!(keeper.metrics.failures(), 0);
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ mod error;
 mod http_client;
 pub mod judge;
 mod keeper;
+mod kept;
 pub mod limits;
 mod metrics;
 mod order;
@@ -22,7 +23,8 @@ mod schedule;
 
 pub use challenges::Challenges;
 pub use error::AcmeError;
-pub use keeper::{Keeper, Parts, check_kept};
+pub use keeper::{Keeper, Parts};
+pub use kept::check_kept;
 
 use std::path::PathBuf;
 

@@ -21,7 +21,8 @@ pub const FIRST_PAUSE: Duration = Duration::from_secs(30);
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
 
 /// The pause after a certificate was issued that cannot be used: asking again changes nothing until somebody changes the
-/// configuration, and Let's Encrypt issues the same names five times a week.
+/// configuration, and Let's Encrypt issues the same names five times a week. Also the least pause after one was issued that
+/// can be used, where half of its time is not shorter.
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(36 * 3600);
 
 /// How long renewal sleeps at most before it looks at the clock again, which may have been set meanwhile.

@@ -44,4 +44,10 @@ impl Metrics {
     pub(crate) fn failed(&self) {
         self.failures.inc();
     }
+
+    /// How many tries have failed.
+    #[cfg(test)]
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.get()
+    }
 }

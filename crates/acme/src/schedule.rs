@@ -37,6 +37,12 @@ pub(crate) fn sleep(now: Timestamp, due: Timestamp) -> Duration {
     due.since(now).min(limits::LOOK)
 }
 
+/// The least pause after a certificate was issued. Longer than half of its time is never needed, and then the next is not
+/// due yet, unless a clock is wrong or the file was taken away.
+pub(crate) fn rest(not_before: Timestamp, not_after: Timestamp) -> Duration {
+    (not_after.since(not_before) / 2).min(limits::REFUSED_PAUSE)
+}
+
 fn part(whole: Duration, rng: &dyn Rng) -> Duration {
     let micros = u64::try_from(whole.as_micros()).unwrap_or(u64::MAX);
     if micros == 0 { Duration::ZERO } else { Duration::from_micros(rng.below(micros)) }
@@ -61,12 +67,30 @@ mod tests {
         assert!(pause(Outcome::Refused, &SeededRng::new(1)) * 7 > Duration::from_secs(7 * 86_400));
     }
 
+    #[test]
+    fn no_more_are_issued_than_a_server_issues() {
+        let from = Timestamp::from_seconds(0);
+        for (hours, expected) in [(90 * 24, 36), (160, 36), (24, 12)] {
+            let found = rest(from, from + Duration::from_secs(hours * 3600));
+            assert_eq!(found, Duration::from_secs(expected * 3600), "{hours} h");
+        }
+        assert_eq!(rest(from, from), Duration::ZERO);
+    }
+
     proptest! {
         #[test]
         fn renewal_begins_before_the_last_third_and_not_long_before(lasts in 0u64..1_000_000_000, seed: u64) {
             let (from, whole) = (Timestamp::from_seconds(1), Duration::from_secs(lasts));
             let lead = lead(from, from + whole, &SeededRng::new(seed));
             prop_assert!(lead <= whole / limits::JITTER);
+        }
+
+        #[test]
+        fn rest_is_over_before_the_next_is_due(lasts in 0u64..1_000_000_000, seed: u64) {
+            let (from, whole) = (Timestamp::from_seconds(1), Duration::from_secs(lasts));
+            let rest = rest(from, from + whole);
+            let due = whole * 2 / 3 - lead(from, from + whole, &SeededRng::new(seed));
+            prop_assert!(rest <= due);
         }
 
         #[test]
