@@ -24,6 +24,7 @@ pub enum Role {
 pub struct Identity {
     key: Arc<CertifiedKey>,
     leaf: Arc<Certificate>,
+    stands_in: bool,
 }
 
 impl Identity {
@@ -53,7 +54,7 @@ impl Identity {
         })?;
         let key = CertifiedKey::new(chain, signing);
         match key.keys_match() {
-            Ok(()) => Ok(Self { key: Arc::new(key), leaf: Arc::new(leaf) }),
+            Ok(()) => Ok(Self { key: Arc::new(key), leaf: Arc::new(leaf), stands_in: false }),
             Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
                 Err(TlsError::CertificateAndPrivateKeyDoNotMatch {
                     certificate: certificate_at.to_owned(),
@@ -72,6 +73,16 @@ impl Identity {
     /// What the leaf says.
     pub fn leaf(&self) -> &Certificate {
         &self.leaf
+    }
+
+    /// The same, as what only stands in the place of one that is yet to come.
+    pub(crate) fn standing_in(self) -> Self {
+        Self { stands_in: true, ..self }
+    }
+
+    /// Whether it only stands in the place of one that is yet to come: what it says is nothing about the own certificates.
+    pub fn stands_in(&self) -> bool {
+        self.stands_in
     }
 
     /// For settings of connections that [`acceptor`](crate::acceptor) and [`connector`](crate::connector) do not have.

@@ -128,12 +128,12 @@ impl Reloader {
     }
 
     /// The same, where the certificate shown to callers is yet to come: until its file is there, `stand_in` takes its
-    /// place, in the other role too if that has the same file.
+    /// place, in the other role too if that has the same file. It is marked as such ([`Identity::stands_in`]).
     ///
     /// # Errors
     /// [`TlsError`]: which of the other files cannot be used, and why.
     pub fn awaiting(sources: Sources, stand_in: Identity) -> Result<Self, TlsError> {
-        Self::start(sources, Some(stand_in))
+        Self::start(sources, Some(stand_in.standing_in()))
     }
 
     fn start(sources: Sources, stand_in: Option<Identity>) -> Result<Self, TlsError> {

@@ -70,11 +70,12 @@ impl Contexts {
     ///
     /// A certificate that serves both roles wants both extended key usages; one of its own role wants that role's.
     /// A missing extension allows everything. Inward the common name counts, outward it does not
-    /// (`federation.md` §2).
+    /// (`federation.md` §2). There is nothing to say of what stands in for a certificate that is yet to come.
     pub fn warnings(&self, infra: &Domain, now: Timestamp) -> Vec<Warning> {
         let shared = self.client.chain().first() == self.server.chain().first();
         let mut warnings = Vec::new();
-        for (role, identity) in [(Role::Client, &self.client), (Role::Server, &self.server)] {
+        let both = [(Role::Client, &self.client), (Role::Server, &self.server)];
+        for (role, identity) in both.into_iter().filter(|(_, identity)| !identity.stands_in()) {
             warnings.extend(Warning::of_leaf(role, identity.leaf(), infra, now));
         }
         if shared {

@@ -10,11 +10,11 @@ use std::{
 
 use tempfile::TempDir;
 use tls::{
-    Check, KeyFiles, Problem, Reloader, RootSources, Sources, TlsError,
+    Check, KeyFiles, Problem, Reloader, Role, RootSources, Sources, TlsError, Warning,
     issue::{Authority, Issued, LeafRequest, Usage},
 };
 
-use crate::support::{leaf, root};
+use crate::support::{leaf, now, root};
 
 /// A folder with `cert.pem`, `key.pem` and `ca.pem`.
 fn fill(folder: &Path, ca: &Authority) -> Issued {
@@ -267,7 +267,7 @@ fn a_stand_in_is_shown_until_the_certificate_is_there() {
     let shared = Sources { server: both.clone(), client: both.clone(), ..sources(&fixture.base) };
     let own = Sources { server: both, ..sources(&fixture.base) };
     assert!(Reloader::load(shared.clone()).is_err(), "without a stand-in it is missed");
-    let identity = || stand_in.identity(tls::Role::Server).unwrap();
+    let identity = || stand_in.identity(Role::Server).unwrap();
     let mut broken = own.clone();
     broken.client.key = fixture.base.join("not-there.pem");
     assert!(Reloader::awaiting(broken, identity()).is_err(), "only the awaited file may be missing");
@@ -276,6 +276,16 @@ fn a_stand_in_is_shown_until_the_certificate_is_there() {
     shows(&shared, &stand_in);
     assert_eq!(own.handle().contexts().server.chain(), stand_in.chain());
     assert_ne!(own.handle().contexts().client.chain(), stand_in.chain());
+    // What it says is nothing to warn of; what stands beside it is.
+    let elsewhere = "elsewhere.example".parse().unwrap();
+    let warnings = |reloader: &Reloader| reloader.handle().contexts().warnings(&elsewhere, now());
+    assert_eq!(warnings(&shared), []);
+    assert!(matches!(&warnings(&own)[..], [Warning::OtherName { role: Role::Client, .. }]), "{:?}", warnings(&own));
+    let stands_in = |reloader: &Reloader| {
+        let contexts = reloader.handle().contexts();
+        [contexts.server.stands_in(), contexts.client.stands_in()]
+    };
+    assert_eq!([stands_in(&shared), stands_in(&own)], [[true, true], [true, false]]);
     // What is configured beside it is taken up meanwhile.
     fs::write(fixture.base.join("ca.pem"), root("another").certificate_pem()).unwrap();
     assert_eq!(shared.check_now(), Check::Updated(2));
@@ -284,6 +294,8 @@ fn a_stand_in_is_shown_until_the_certificate_is_there() {
     fs::write(&awaited, format!("{}{}", arrived.chain_pem(), arrived.key_pem())).unwrap();
     assert_eq!(shared.check_now(), Check::Updated(3));
     shows(&shared, &arrived);
+    assert_eq!(stands_in(&shared), [false, false]);
+    assert_eq!(warnings(&shared).len(), 1);
     // From then on it is missed like any other, and what was there stays.
     let started_after = Reloader::awaiting(shared_sources, identity()).unwrap();
     fs::remove_file(&awaited).unwrap();
