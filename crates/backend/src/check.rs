@@ -42,7 +42,11 @@ pub fn check(config: &Config) -> Result<Vec<String>, StartError> {
         Some(federation) => {
             let sources = settings::tls_sources(federation);
             warnings.extend(of_certificates(sources, config.by_acme(), |reloader| {
-                Ok(reloader.handle().contexts().warnings(&federation.infra, surroundings.clock.now()))
+                Ok(reloader
+                    .insisting_on_calls()?
+                    .handle()
+                    .contexts()
+                    .warnings(&federation.infra, surroundings.clock.now()))
             })?);
         }
     }
@@ -83,13 +87,14 @@ fn of_certificates(
     by_acme: Option<(&Acme, acme::Settings)>,
     look: impl FnOnce(Reloader) -> Result<Vec<Warning>, TlsError>,
 ) -> Result<Vec<String>, StartError> {
-    if let Some(to_come) = certified::check(by_acme)? {
-        // What is configured beside it is read all the same.
-        Reloader::awaiting(sources, Awaited::stand_in()?)?;
-        return Ok(vec![to_come]);
-    }
-    let found = look(Reloader::load(sources)?)?;
-    Ok(found.iter().map(ToString::to_string).collect())
+    let to_come = certified::check(by_acme)?;
+    let reloader = match &to_come {
+        // What is configured beside it is looked at all the same.
+        Some(_) => Reloader::awaiting(sources, Awaited::stand_in()?)?,
+        None => Reloader::load(sources)?,
+    };
+    let found = look(reloader)?;
+    Ok(to_come.into_iter().chain(found.iter().map(ToString::to_string)).collect())
 }
 
 /// What is allowed, but dangerous, if anything is.

@@ -161,7 +161,7 @@ async fn within(
 ) -> Result<(Outside, Door), StartError> {
     let reserved = awaited.is_some();
     let setup = Setup {
-        tls: outside::certificates(settings::tls_sources(federation), awaited.as_ref())?,
+        tls: outside::certificates(settings::tls_sources(federation), awaited.as_ref())?.insisting_on_calls()?,
         awaited,
         infra: Some(federation.infra.clone()),
         dns: federation.dns,

@@ -239,13 +239,11 @@ fn s17_certificates_that_others_will_refuse_are_warned_of_at_the_start() {
         fs::write(folder.config(), text.replacen("[federation]\n", client, 1)).unwrap();
         let infra = format!("federator.infra-{}", folder.domain());
         let elsewhere = "the client certificate was issued for federator.elsewhere.example, not for the infrastructure";
-        let purpose = "the extended key usage of the client certificate lacks clientAuth";
         for (specimen, name, told) in [
             (testkit::Specimen::Good, infra.as_str(), None),
             // The client role needs no serverAuth.
             (testkit::Specimen::WithoutServerAuth, &infra, None),
             (testkit::Specimen::Good, "federator.elsewhere.example", Some(elsewhere)),
-            (testkit::Specimen::WithoutClientAuth, &infra, Some(purpose)),
         ] {
             let certificate = world.certificates().issue(specimen, name).unwrap();
             fs::write(folder.path("client.pem"), certificate.chain).unwrap();
@@ -266,6 +264,19 @@ fn s17_certificates_that_others_will_refuse_are_warned_of_at_the_start() {
                 }
             }
             served.stop().unwrap();
+        }
+        // One that all of them will refuse: there is no federation with it.
+        let certificate = world.certificates().issue(testkit::Specimen::WithoutClientAuth, &infra).unwrap();
+        fs::write(folder.path("client.pem"), certificate.chain).unwrap();
+        fs::write(folder.path("client-key.pem"), certificate.key).unwrap();
+        let mut child = folder.start().unwrap();
+        assert!(!child.wait().unwrap().success());
+        let checked = folder.command(&["config", "check"]).unwrap();
+        assert!(!checked.status.success());
+        for said in [child.output().1, checked.stderr] {
+            for words in ["client.pem", "lacks clientAuth", "ferrule cert issue --client-only"] {
+                assert!(said.contains(words), "{words}: {said}");
+            }
         }
     });
 }
