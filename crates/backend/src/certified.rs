@@ -89,8 +89,9 @@ impl Awaited {
         self.status.subscribe()
     }
 
-    /// Obtains it, puts it to use, and renews it from then on. Ends only where what was issued cannot be used.
-    pub(crate) async fn obtain(self, tls: Arc<Reloader>) {
+    /// Obtains it, puts it to use, says that it has `arrived`, and renews it from then on. Ends only where what was issued
+    /// cannot be used.
+    pub(crate) async fn obtain(self, tls: Arc<Reloader>, arrived: impl FnOnce()) {
         if let Err(error) = self.keeper.ensure().await {
             tracing::error!(
                 "federation cannot begin: {error}. Change the configuration and start again; everything else is served"
@@ -107,6 +108,7 @@ impl Awaited {
             }
             tokio::time::sleep(tls::DEFAULT_CHECK_INTERVAL).await;
         }
+        arrived();
         self.status.send_replace(SERVING);
         tracing::info!("federation begins: its first certificate is there");
         self.keeper.renew().await;
@@ -136,12 +138,23 @@ struct Guarded {
 
 #[async_trait]
 impl Outbound for Guarded {
+    fn turned_away(&self, call: &RpcCall) -> Option<OutboundError> {
+        self.closed().err().or_else(|| self.outbound.turned_away(call))
+    }
+
     async fn send(&self, call: RpcCall) -> Result<Response<Body>, OutboundError> {
-        if *self.awaited.status.borrow() != SERVING {
-            let why = "its first certificate from the ACME server is not there yet".to_owned();
-            return Err(OutboundError::Unavailable(why));
-        }
+        self.closed()?;
         self.outbound.send(call).await
+    }
+}
+
+impl Guarded {
+    fn closed(&self) -> Result<(), OutboundError> {
+        if *self.awaited.status.borrow() == SERVING {
+            return Ok(());
+        }
+        let why = "its first certificate from the ACME server is not there yet".to_owned();
+        Err(OutboundError::Unavailable(why))
     }
 }
 

@@ -126,7 +126,9 @@ impl Collector for Certificates {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let contexts = self.contexts.contexts();
-        for (role, identity) in [("server", &contexts.server), ("client", &contexts.client)] {
+        let both = [("server", &contexts.server), ("client", &contexts.client)];
+        // One that is yet to come has no date: an alarm for certificates that end soon would ring until it is there.
+        for (role, identity) in both.into_iter().filter(|(_, identity)| !identity.stands_in()) {
             let seconds = identity.leaf().not_after.seconds();
             self.gauge.with_label_values(&[role]).set(seconds as f64);
         }
@@ -136,7 +138,48 @@ impl Collector for Certificates {
 
 #[cfg(test)]
 mod tests {
+    use prometheus::TextEncoder;
+    use tls::{
+        Identity, KeyFiles, Reloader, Role, RootSources, Sources,
+        issue::{Authority, AuthorityRequest, LeafRequest, Validity},
+    };
+    use types::Timestamp;
+
     use super::*;
+
+    #[test]
+    fn a_certificate_that_is_yet_to_come_has_no_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let validity = |to| Validity { from: Timestamp::from_seconds(0), to: Timestamp::from_seconds(to) };
+        let ca = Authority::root(&AuthorityRequest::new("CA", validity(3000))).unwrap();
+        let issued = |to| ca.issue(&LeafRequest::new("f.a.example", validity(to))).unwrap();
+        let both = |name: &str| folder.path().join(name);
+        let files = |name: &str| KeyFiles { certificate: both(name), key: both(name) };
+        let put = |name: &str, to| {
+            let issued = issued(to);
+            std::fs::write(both(name), format!("{}{}", issued.chain_pem(), issued.key_pem())).unwrap();
+        };
+        std::fs::write(both("ca"), ca.certificate_pem()).unwrap();
+        put("own", 1000);
+        let roots = RootSources { files: vec![both("ca")], system: false };
+        let stand_in: Identity = issued(1).identity(Role::Server).unwrap();
+        let sources = Sources { server: files("awaited"), client: files("own"), roots };
+        let reloader = Reloader::awaiting(sources, stand_in).unwrap();
+        let registry = Registry::new();
+        certificates(reloader.handle().clone(), &registry);
+        let shown = || {
+            let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+            let of = |role: &str| {
+                let series = format!("ferrule_certificate_expiry_timestamp_seconds{{role=\"{role}\"}} ");
+                text.lines().find_map(|line| line.strip_prefix(&series)).map(str::to_owned)
+            };
+            [of("server"), of("client")]
+        };
+        assert_eq!(shown(), [None, Some("1000".to_owned())]);
+        put("awaited", 2000);
+        reloader.reload().unwrap();
+        assert_eq!(shown(), [Some("2000".to_owned()), Some("1000".to_owned())]);
+    }
 
     #[test]
     fn calls_have_the_label_of_their_rpc_and_made_up_ones_none() {

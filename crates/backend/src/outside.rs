@@ -41,6 +41,7 @@ pub(crate) struct Setup {
 
 /// All of it but the own backend domain.
 pub(crate) struct Prepared {
+    infra: Option<Domain>,
     tls: Arc<Reloader>,
     awaited: Option<Awaited>,
     discovery: Discovery,
@@ -53,6 +54,7 @@ pub(crate) struct Prepared {
 pub(crate) struct Outside {
     pub(crate) federator: Arc<Federator>,
     domain: Domain,
+    infra: Option<Domain>,
     tls: Arc<Reloader>,
     awaited: Option<Awaited>,
     limits: IngressLimits,
@@ -62,15 +64,11 @@ impl Prepared {
     /// Puts it together. Warnings about the certificates go to the log.
     pub(crate) fn new(setup: Setup, surroundings: &Surroundings) -> Result<Self, StartError> {
         let Setup { infra, tls, awaited, dns, limits, policy } = setup;
-        if awaited.is_none() {
-            for warning in warnings(&tls, infra.as_ref(), surroundings.clock.as_ref()) {
-                tracing::warn!("{warning}");
-            }
-        }
+        tell_warnings(&tls, infra.as_ref(), surroundings.clock.as_ref());
         let server = dns.map_or(DnsServer::System, DnsServer::At);
         let resolver = NameServerResolver::new(server, limits.dns.try_timeout)?;
         let discovery = Discovery::new(Arc::new(resolver), Arc::clone(&surroundings.clock), limits.dns.clone());
-        Ok(Self { tls: Arc::new(tls), awaited, discovery, limits, policy, surroundings: surroundings.clone() })
+        Ok(Self { infra, tls: Arc::new(tls), awaited, discovery, limits, policy, surroundings: surroundings.clone() })
     }
 
     /// The own certificates.
@@ -80,7 +78,7 @@ impl Prepared {
 
     /// As the federator of a backend.
     pub(crate) fn of(self, domain: Domain) -> Outside {
-        let Self { tls, awaited, discovery, limits, policy, surroundings } = self;
+        let Self { infra, tls, awaited, discovery, limits, policy, surroundings } = self;
         let ingress_limits = limits.ingress.clone();
         let federator = Federator::new(Parts {
             own_domain: domain.clone(),
@@ -92,7 +90,7 @@ impl Prepared {
             rng: Arc::clone(&surroundings.rng),
             observer: Arc::clone(&surroundings.observer),
         });
-        Outside { federator, domain, tls, awaited, limits: ingress_limits }
+        Outside { federator, domain, infra, tls, awaited, limits: ingress_limits }
     }
 }
 
@@ -151,7 +149,11 @@ impl Outside {
                 ingress.serve(listener, stopping).await;
             }
         });
-        running.until_stopped(awaited.obtain(Arc::clone(&self.tls)));
+        let arrived = {
+            let (tls, infra, clock) = (Arc::clone(&self.tls), self.infra.clone(), Arc::clone(&surroundings.clock));
+            move || tell_warnings(&tls, infra.as_ref(), clock.as_ref())
+        };
+        running.until_stopped(awaited.obtain(Arc::clone(&self.tls), arrived));
     }
 }
 
@@ -161,6 +163,13 @@ pub(crate) fn certificates(sources: Sources, awaited: Option<&Awaited>) -> Resul
         Some(_) => Reloader::awaiting(sources, Awaited::stand_in()?)?,
         None => Reloader::load(sources)?,
     })
+}
+
+/// Tells the log what is wrong with the certificates that are there.
+fn tell_warnings(tls: &Reloader, infra: Option<&Domain>, clock: &dyn Clock) {
+    for warning in warnings(tls, infra, clock) {
+        tracing::warn!("{warning}");
+    }
 }
 
 /// What is wrong with certificates without keeping a node from starting. Without an infrastructure domain there is only the

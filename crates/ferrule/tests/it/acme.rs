@@ -447,6 +447,39 @@ fn without_the_acme_server_only_federation_waits_and_says_so() {
 }
 
 #[test]
+fn what_is_wrong_with_the_certificate_beside_it_is_told_while_the_first_is_awaited() {
+    run(async {
+        let folder = Folder::init_only(ferrule(), "alone.example").unwrap();
+        let validity = Validity::starting(SystemClock.now(), Duration::from_secs(3600));
+        let authority = Authority::root(&AuthorityRequest::new("CA", validity)).unwrap();
+        let client = LeafRequest { usage: Usage::Client, ..LeafRequest::new("other.example", validity) };
+        let client = authority.issue(&client).unwrap();
+        fs::write(folder.path("client.pem"), client.chain_pem()).unwrap();
+        fs::write(folder.path("client-key.pem"), client.key_pem()).unwrap();
+        let (_, section) = nobodys("federation-ca.pem");
+        folder
+            .configure(&format!(
+                "{section}[federation]\ninfra = 'federator.wire.alone.example'\nlisten = '127.0.0.1:0'\nca = \
+                 ['federation-ca.pem']\nclient_certificate = 'client.pem'\nclient_key = 'client-key.pem'\n"
+            ))
+            .unwrap();
+        let told = "the client certificate was issued for other.example, not for the infrastructure domain";
+        let checked = folder.command(&["config", "check"]).unwrap();
+        let checked = format!("{}{}", checked.stdout, checked.stderr);
+        assert!(checked.contains("there is no certificate yet") && checked.contains(told), "{checked}");
+        let mut served = folder.serve().unwrap();
+        said(served.child(), told);
+        let log = served.log();
+        assert!(!log.contains("the server certificate"), "there is none: {log}");
+        let operator = Operator::of(served.backend()).unwrap();
+        let metrics = String::from_utf8_lossy(&operator.metrics().await.unwrap().body).into_owned();
+        let dated = |role: &str| metrics.contains(&format!("expiry_timestamp_seconds{{role=\"{role}\"}}"));
+        assert!(dated("client") && !dated("server"), "{metrics}");
+        served.stop().unwrap();
+    });
+}
+
+#[test]
 fn a_stand_alone_federator_that_waits_answers_components() {
     run(async {
         let world = World::new().await.unwrap();
