@@ -1,6 +1,9 @@
 //! The Helm chart makes of values what the import makes of them, and refuses what that refuses.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use testkit::process::run as run_program;
 use wire_server_config::values::Values;
@@ -13,8 +16,29 @@ fn rendered(place: &Place, mode: &str, texts: &[&str]) -> Result<String, String>
     helm(place, &["template", "r"], mode, texts)
 }
 
+/// What `helm install` would print beside: it shows its notes to nobody without a cluster, so a copy of the chart has them
+/// as a document.
+fn warnings(place: &Place, texts: &[&str]) -> String {
+    let copy = tempfile::tempdir().unwrap();
+    let run = run_program(Path::new("cp"), ["-r", &chart().display().to_string(), &copy.path().display().to_string()]);
+    assert!(run.unwrap().status.success());
+    let chart = copy.path().join("ferrule");
+    let notes = fs::read_to_string(chart.join("templates/NOTES.txt")).unwrap();
+    let shown =
+        format!("{{{{- define \"notes\" }}}}{notes}{{{{ end }}}}notes: {{{{ include \"notes\" . | quote }}}}\n");
+    fs::write(chart.join("templates/notes.yaml"), shown).unwrap();
+    helm_of(&chart, place, &["template", "--show-only", "templates/notes.yaml", "r"], "federator", texts).unwrap()
+}
+
+fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/helm/ferrule")
+}
+
 fn helm(place: &Place, command: &[&str], mode: &str, texts: &[&str]) -> Result<String, String> {
-    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/helm/ferrule");
+    helm_of(&chart(), place, command, mode, texts)
+}
+
+fn helm_of(chart: &Path, place: &Place, command: &[&str], mode: &str, texts: &[&str]) -> Result<String, String> {
     let mut helm = std::process::Command::new(std::env::var_os("FERRULE_TEST_HELM").expect("where helm is"));
     helm.args(command).arg(chart).arg("--set").arg(format!("mode={mode}"));
     for (number, text) in (0..).zip(texts) {
@@ -209,17 +233,25 @@ fn mode_federator_refuses_what_contradicts_itself() {
     assert!(told.contains("there is no certificate for calls to others"), "{told}");
 }
 
+/// Whom a policy lets in to the components' port: the pods of the own namespace.
+const INTERNAL: &str = "- port: 8080\n      from:\n        - podSelector: {}";
+
 #[test]
 #[ignore = "needs helm"]
 fn only_the_ingress_is_believed_and_reaches_the_port_for_it() {
     let place = Place::new();
     let open = rendered(&place, "federator", &MANUAL).unwrap();
-    assert!(of_kind(&open, "NetworkPolicy").is_empty() && !open.contains("--proxies"), "{open}");
+    assert!(!open.contains("--proxies"), "{open}");
+    let policy = of_kind(&open, "NetworkPolicy").concat();
+    // Nobody said where the ingress is; the components' port is for this namespace all the same.
+    assert!(policy.contains(INTERNAL) && policy.contains("- port: 8081\n    - ports:"), "{policy}");
+    let told = warnings(&place, &MANUAL);
+    assert!(told.contains("WARNING: proxies:") && told.contains("WARNING: networkPolicy.ingress:"), "{told}");
     let proxies = "proxies: [10.42.0.0/16, 192.0.2.1]";
     let made = rendered(&place, "federator", &[&MANUAL[..], &[proxies]].concat()).unwrap();
     assert!(made.contains("- --proxies\n            - \"10.42.0.0/16,192.0.2.1\"\n"), "{made}");
     let policy = of_kind(&made, "NetworkPolicy").concat();
-    for told in ["cidr: 10.42.0.0/16\n", "cidr: 192.0.2.1/32\n", "- port: 8081\n      from:\n", "- port: 8080"] {
+    for told in ["cidr: 10.42.0.0/16\n", "cidr: 192.0.2.1/32\n", "- port: 8081\n      from:\n", INTERNAL] {
         assert!(policy.contains(told), "{told}: {policy}");
     }
     let by_name = format!(
@@ -228,9 +260,22 @@ fn only_the_ingress_is_believed_and_reaches_the_port_for_it() {
     let made = rendered(&place, "federator", &[&MANUAL[..], &[&by_name]].concat()).unwrap();
     let policy = of_kind(&made, "NetworkPolicy").concat();
     assert!(policy.contains("kubernetes.io/metadata.name: nginx") && !policy.contains("ipBlock"), "{policy}");
+    let told = warnings(&place, &[&MANUAL[..], &[proxies]].concat());
+    assert!(!told.contains("WARNING"), "{told}");
+    let monitored = "metrics: {serviceMonitor: {enabled: true}}";
+    let watched =
+        "networkPolicy: {monitoring: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: watch}}}]}";
+    let told = |more: &[&str]| warnings(&place, &[&MANUAL[..], &[proxies, monitored], more].concat());
+    assert!(told(&[]).contains("WARNING: networkPolicy.monitoring:"));
+    assert!(!told(&[watched]).contains("WARNING"));
+    let made = rendered(&place, "federator", &[&MANUAL[..], &[proxies, watched]].concat()).unwrap();
+    let policy = of_kind(&made, "NetworkPolicy").concat();
+    let (_, internal) = policy.split_once(INTERNAL).expect("the components stay");
+    assert!(internal.contains("kubernetes.io/metadata.name: watch"), "{policy}");
     let off =
         rendered(&place, "federator", &[&MANUAL[..], &[proxies, "networkPolicy: {enabled: false}"]].concat()).unwrap();
     assert!(of_kind(&off, "NetworkPolicy").is_empty() && off.contains("--proxies"), "{off}");
+    assert!(told(&["networkPolicy: {enabled: false}"]).contains("WARNING: networkPolicy.enabled:"));
 }
 
 #[test]
