@@ -9,7 +9,7 @@ use tower::ServiceExt;
 use types::Domain;
 
 use crate::{
-    client::{Call, json},
+    client::{Call, Target, json},
     config::HostPort,
     limits,
 };
@@ -50,9 +50,10 @@ pub(crate) fn no_calls(path: &str) -> Router {
 /// The domain that brig says it is of (`GET /api-version`). Asks until it is answered: components start in any order.
 pub(crate) async fn of_brig(brig: HostPort) -> Domain {
     let HostPort { host, port } = brig;
+    let ask = |target: &Target| Call::get(target, "/api-version");
     let mut told = false;
     loop {
-        let problem = match Call::send_to_name(&host, port, |target| Call::get(target, "/api-version")).await {
+        let problem = match Call::send_to_name(&host, port, limits::BRIG_ANSWERS, ask).await {
             Ok(answer) => match json(&answer)["domain"].as_str().and_then(|domain| domain.parse::<Domain>().ok()) {
                 Some(domain) => {
                     tracing::info!(%domain, "brig says of which domain it is");
@@ -71,5 +72,30 @@ pub(crate) async fn of_brig(brig: HostPort) -> Domain {
             told = true;
         }
         tokio::time::sleep(limits::BRIG_IS_AWAY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{net::TcpListener, time::timeout};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_brig_that_is_silent_is_soon_asked_again() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let asking = of_brig(HostPort { host: "127.0.0.1".into(), port });
+        let again = async {
+            // Open, and unanswered.
+            let mut asked = Vec::new();
+            for _ in 0..3 {
+                asked.push(silent.accept().await.unwrap());
+            }
+        };
+        let asked = async {
+            tokio::select! { _ = asking => unreachable!("it says nothing"), () = again => () }
+        };
+        timeout(3 * (limits::BRIG_ANSWERS + limits::BRIG_IS_AWAY), asked).await.expect("it is asked three times");
     }
 }

@@ -68,6 +68,8 @@ pub(crate) enum NameError {
     Unresolved(io::Error),
     #[error("its name has no address")]
     Nameless,
+    #[error("no answer came within {} s", .0.as_secs())]
+    Late(Duration),
     #[error("{0}")]
     Client(#[from] ClientError),
 }
@@ -145,27 +147,25 @@ impl Call {
     }
 
     /// Sends to a name, at the first of its addresses that takes connections, the request that `call` makes for that
-    /// address, and reads the answer.
+    /// address, and reads the answer. All of it takes no longer than `within`.
     ///
     /// # Errors
     /// [`NameError`]; of several addresses that take none the last is told.
     pub(crate) async fn send_to_name(
         host: &str,
         port: u16,
+        within: Duration,
         call: impl FnOnce(&Target) -> Self,
     ) -> Result<Answer, NameError> {
+        timeout(within, Self::to_name(host, port, call)).await.unwrap_or(Err(NameError::Late(within)))
+    }
+
+    async fn to_name(host: &str, port: u16, call: impl FnOnce(&Target) -> Self) -> Result<Answer, NameError> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let found = tokio::net::lookup_host((bare, port)).await.map_err(NameError::Unresolved)?;
         let (stream, address) = first_connected(found).await?;
         let host = if bare.contains(':') { format!("[{bare}]:{port}") } else { format!("{bare}:{port}") };
-        let target = Target::Tcp(address);
-        match timeout(DEADLINE, call(&target).over(stream, host)).await {
-            Ok(result) => Ok(result?),
-            Err(_) => {
-                let problem = format!("it did not come within {} s", DEADLINE.as_secs());
-                Err(ClientError::Exchange { target, problem }.into())
-            }
-        }
+        Ok(call(&Target::Tcp(address)).over(stream, host).await?)
     }
 
     async fn exchange(self) -> Result<Answer, ClientError> {

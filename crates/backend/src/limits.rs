@@ -54,6 +54,10 @@ pub const CONNECT_EACH: Duration = Duration::from_secs(3);
 /// How long a federator whose domain is not configured waits for brig's word on it, before it serves without.
 pub const FIRST_WORD: Duration = Duration::from_secs(1);
 
+/// How long brig may take to say of which domain it is, with the look-up of its name; then it is asked anew, as it may have
+/// another address by now.
+pub const BRIG_ANSWERS: Duration = Duration::from_secs(5);
+
 /// How long to wait before brig is asked again for the domain that it is of.
 pub const BRIG_IS_AWAY: Duration = Duration::from_secs(1);
 

@@ -16,7 +16,7 @@ use types::Domain;
 
 use super::{Collector, encode, spans::Finished};
 use crate::{
-    client::{Call, NameError},
+    client::{Call, NameError, Target},
     limits,
 };
 
@@ -40,8 +40,6 @@ pub struct Exporting {
 enum ExportError {
     #[error("{0}")]
     Name(#[from] NameError),
-    #[error("it did not answer within {} s", limits::EXPORT.as_secs())]
-    Late,
     #[error("it answered {0}")]
     Status(StatusCode),
 }
@@ -51,7 +49,7 @@ impl ExportError {
     fn may_pass(&self) -> bool {
         match self {
             Self::Status(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
-            Self::Name(_) | Self::Late => true,
+            Self::Name(_) => true,
         }
     }
 }
@@ -137,13 +135,9 @@ impl Exporter {
 
     async fn send(&self, body: &serde_json::Value) -> Result<(), ExportError> {
         let Collector { host, port, path } = &self.collector;
-        let sending = Call::send_to_name(host, *port, |target| Call::post(target, format!("{path}/v1/traces"), body));
-        match timeout(limits::EXPORT, sending).await {
-            Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
-            Ok(Ok(answer)) => Err(ExportError::Status(answer.status())),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(ExportError::Late),
-        }
+        let message = |target: &Target| Call::post(target, format!("{path}/v1/traces"), body);
+        let answer = Call::send_to_name(host, *port, limits::EXPORT, message).await?;
+        if answer.status().is_success() { Ok(()) } else { Err(ExportError::Status(answer.status())) }
     }
 }
 
