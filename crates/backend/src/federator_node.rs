@@ -1,6 +1,6 @@
 //! A stand-alone federator as a process: calls to and from other backends, for components that run elsewhere.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -26,12 +26,12 @@ use tokio::{
 };
 use types::Domain;
 use web::{
-    Served, Trusting,
+    Readiness, Served, Trusting,
     metrics::{Durations, Resources},
 };
 
 use crate::{
-    awaited_domain::{self, Later},
+    awaited_domain::{self, AwaitedDomain, Later},
     certified,
     config::{Answering, BehindProxy, FederatorConfig, Inward},
     federator_policy::Whom,
@@ -76,7 +76,8 @@ impl FederatorNode {
     pub async fn start(config: FederatorConfig, surroundings: Surroundings) -> Result<Self, StartError> {
         let components = components(&config.components)?;
         let metrics = Registry::new();
-        let running = Running::default();
+        let running = Running::new(Duration::from_secs(config.drain_delay), Readiness::default());
+        let awaited_domain = AwaitedDomain::new(&config, running.readiness().clone(), &metrics);
         let awaited = certified::keep(config.by_acme(), &surroundings, &metrics, &running).await?;
         let doors = Doors::open(&config.inward, awaited.is_some() || config.domain.is_none()).await?;
         let outward = bind("outward.listen", config.outward.listen).await?.for_components();
@@ -108,6 +109,7 @@ impl FederatorNode {
             config,
         };
         let about = web::process(&Served::default(), metrics.clone());
+        let about = about.and(web::readiness(node.running.readiness().clone()));
         let about = about.router(Arc::new(Trusting), Arc::clone(&surroundings.rng));
         let beginning = Beginning {
             about_behind: about.clone().layer(middleware::from_fn(not_for_others)),
@@ -122,6 +124,7 @@ impl FederatorNode {
             metrics,
             surroundings,
             status,
+            awaited_domain,
         };
         beginning.listen(outward, doors.behind_proxy, &node.running);
         let running = Arc::downgrade(&node.running);
@@ -181,7 +184,7 @@ impl FederatorNode {
         certificates.and(policy)
     }
 
-    /// Stops accepting, and lets open calls end within a deadline.
+    /// Stops accepting, after the delay that is configured, and lets open calls end within a deadline.
     pub async fn stop(self) {
         self.running.stop().await;
     }
@@ -203,6 +206,7 @@ struct Beginning {
     metrics: Registry,
     surroundings: Surroundings,
     status: watch::Sender<&'static str>,
+    awaited_domain: AwaitedDomain,
 }
 
 impl Beginning {
@@ -239,6 +243,7 @@ impl Beginning {
             outside.serve_ingress(door, inbound, &surroundings, running);
         }
         outside.watch_certificates(running);
+        self.awaited_domain.arrived();
         let mut of_certificates = outside.status();
         status.send_replace(*of_certificates.borrow_and_update());
         running.until_stopped(async move {

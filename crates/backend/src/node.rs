@@ -10,7 +10,10 @@ use store::{OpenError, Options, Place, Store};
 use tls::{Reloader, TlsError};
 use tokio::sync::watch;
 use types::{Clock, Domain, Rng, SystemClock, SystemRng};
-use web::metrics::{Durations, Resources};
+use web::{
+    Readiness,
+    metrics::{Durations, Resources},
+};
 
 use crate::{
     certified, check,
@@ -156,7 +159,7 @@ impl Node {
         let policy = PolicyStore::load(store.clone(), &brig_settings).await?;
         let internal_config = settings::internal(&config, internal.target(), &surroundings)?;
         let metrics = Registry::new();
-        let running = Running::default();
+        let running = Running::new(Duration::from_secs(config.drain_delay), Readiness::default());
         let awaited = certified::keep(config.by_acme(), &surroundings, &metrics, &running).await?;
         let joined = Joined::open(&config, &policy, awaited, &surroundings).await?;
         joined.register_metrics(&metrics);
@@ -188,6 +191,7 @@ impl Node {
         };
         let served = brig.served();
         let served = served.clone().and(web::process(&served, metrics));
+        let served = served.and(web::readiness(node.running.readiness().clone()));
         // Without the guard against browsers, which goes by names: an outside federator has its own for this listener.
         let for_federators = served.router(Arc::new(web::Trusting), Arc::clone(&surroundings.rng));
         node.running.listen(edge, durations.around(nginz::edge(&served, edge_config)));
@@ -247,7 +251,7 @@ impl Node {
         certificates.and(policy)
     }
 
-    /// Stops accepting, lets open requests end within a deadline, and closes the store.
+    /// Stops accepting, after the delay that is configured; lets open requests end within a deadline, and closes the store.
     pub async fn stop(self) {
         self.running.stop().await;
         self.store.close().await;

@@ -3,8 +3,9 @@
 use std::{future::Future, time::Duration};
 
 use axum::Router;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use web::Readiness;
 
 use crate::listener::Bound;
 
@@ -16,15 +17,28 @@ const CUT: Duration = Duration::from_secs(2);
 
 /// The tasks of a node. Dropped without [`stop`](Self::stop) they end all the same, but without waiting for requests to
 /// be answered.
-#[derive(Default)]
 pub(crate) struct Running {
     stop: CancellationToken,
     /// Ends what went on after `stop`.
     cut: CancellationToken,
     tasks: TaskTracker,
+    readiness: Readiness,
+    /// How long requests are taken as ever after it was asked to stop, so that whoever spreads them can notice.
+    delay: Duration,
 }
 
 impl Running {
+    /// Nothing runs yet. Once it is asked to stop it says so by `readiness`, and takes requests for that `delay` all the same.
+    pub(crate) fn new(delay: Duration, readiness: Readiness) -> Self {
+        let (stop, cut, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
+        Self { stop, cut, tasks, readiness, delay }
+    }
+
+    /// Whether requests should be sent here.
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
     /// Cancelled once it is asked to stop.
     pub(crate) fn stopping(&self) -> CancellationToken {
         self.stop.clone()
@@ -45,8 +59,13 @@ impl Running {
         self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(work));
     }
 
-    /// Stops accepting, and lets open requests end within a deadline.
+    /// Says that it ends, stops accepting once that was heard, and lets open requests end within a deadline.
     pub(crate) async fn stop(&self) {
+        self.readiness.leaves();
+        if !self.delay.is_zero() {
+            tracing::info!("requests are taken for {} s more (drain_delay)", self.delay.as_secs());
+            sleep(self.delay).await;
+        }
         self.stop.cancel();
         self.tasks.close();
         if timeout(DRAIN, self.tasks.wait()).await.is_err() {

@@ -72,7 +72,8 @@ fn served(seen: &Seen) -> Served {
         .serve::<GetUserByHandle, _>(by_handle)
         .serve::<GetVersion, _>(versions)
         .done();
-    web::process(&served, prometheus::Registry::new()).and(served)
+    let process = web::process(&served, prometheus::Registry::new());
+    process.and(web::readiness(web::Readiness::default())).and(served)
 }
 
 struct Edge {
@@ -185,6 +186,16 @@ async fn internal_routes_cannot_be_reached_from_outside() {
             let answer = ask(&edge.router, method.clone(), uri, &headers).await;
             assert!(answer.status.as_u16() == 404 && answer.label().is_empty(), "{method} {uri}: {}", answer.status);
         }
+    }
+}
+
+#[tokio::test]
+async fn whoever_spreads_the_requests_of_clients_is_told_whether_to_send_them() {
+    let edge = edge(|_| {});
+    for (method, uri, status) in
+        [(Method::GET, "/status", 200), (Method::HEAD, "/status", 200), (Method::GET, "/i/ready", 404)]
+    {
+        assert_eq!(ask(&edge.router, method, uri, &[]).await.status.as_u16(), status, "{uri}");
     }
 }
 

@@ -16,6 +16,9 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if let Some((option, problem)) = ranges::account_transgression(&config.accounts) {
         return Err(ConfigError::Contradiction { option, problem });
     }
+    if let Some(problem) = ranges::drain_transgression(config.drain_delay) {
+        return Err(ConfigError::Contradiction { option: "drain_delay", problem });
+    }
     if let Some((option, problem)) = config.telemetry.transgression() {
         return Err(ConfigError::Contradiction { option, problem });
     }
@@ -79,6 +82,15 @@ fn is_host(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::config::reading::{FEDERATED, read};
+
+    #[test]
+    fn the_end_is_not_put_off_for_ever() {
+        for (delay, good) in [("0", true), ("600", true), ("601", false), ("-1", false), ("'5'", false)] {
+            let found = read(&format!("domain = 'a.example'\ndrain_delay = {delay}"), &[]);
+            assert_eq!(found.is_ok(), good, "{delay}");
+            assert!(good || found.unwrap_err().contains("drain_delay"), "{delay}");
+        }
+    }
 
     #[test]
     fn accounts_and_hosts_that_cannot_work_are_refused_by_name() {

@@ -27,6 +27,10 @@ pub struct FederatorConfig {
     /// The folder that holds what is kept: what an ACME server issued, and nothing else.
     #[serde(default = "default_data")]
     pub data: PathBuf,
+    /// For how many seconds calls are taken as ever after the process was asked to end, while `/i/ready` says that it ends:
+    /// as long as those who spread calls take to notice.
+    #[serde(default)]
+    pub drain_delay: u64,
     /// The certificate of the own ingress from an ACME server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acme: Option<Acme>,
@@ -268,6 +272,9 @@ impl FederatorConfig {
 
     fn check(&self) -> Result<(), ConfigError> {
         let Self { inward, components, policy, tls, limits, telemetry, .. } = self;
+        if let Some(problem) = ranges::drain_transgression(self.drain_delay) {
+            return Err(ConfigError::Contradiction { option: "drain_delay", problem });
+        }
         if let Some((option, problem)) = telemetry.transgression() {
             return Err(ConfigError::Contradiction { option, problem });
         }

@@ -22,6 +22,10 @@ pub struct Config {
     /// The folder that holds the store. One process at a time works in it.
     #[serde(default = "default_data")]
     pub data: PathBuf,
+    /// For how many seconds requests are taken as ever after the process was asked to end, while `/status` and `/i/ready`
+    /// say that it ends: as long as those who spread requests take to notice.
+    #[serde(default)]
+    pub drain_delay: u64,
     /// Accounts and sessions.
     #[serde(default)]
     pub accounts: Accounts,
@@ -57,6 +61,7 @@ impl Config {
         Self {
             domain,
             data: default_data(),
+            drain_delay: 0,
             accounts: Accounts::default(),
             acme: None,
             components: None,

@@ -10,6 +10,9 @@ const MILLISECONDS: RangeInclusive<u64> = 1..=86_400_000;
 /// A hundred years, in seconds: clocks can count that far.
 const CENTURY: u64 = 3_153_600_000;
 
+/// In seconds. Lists of addresses are spread in less; and supervisors kill who takes too long to end.
+const DRAIN: RangeInclusive<u64> = 0..=600;
+
 /// A gigabyte.
 const BYTES: RangeInclusive<u64> = 1..=1 << 30;
 
@@ -23,6 +26,12 @@ const DEPTH: RangeInclusive<u64> = 1..=tls::chain::MAX_PRESENTED as u64;
 pub(super) fn transgression(federation: &Federation) -> Option<(&'static str, String)> {
     let of_depth = depth_transgression(federation.verify_depth).map(|problem| ("federation.verify_depth", problem));
     of_depth.or_else(|| limit_transgression(&federation.limits))
+}
+
+/// What is wrong with a delay before the end, if anything is.
+pub(super) fn drain_transgression(seconds: u64) -> Option<String> {
+    let (first, last) = DRAIN.into_inner();
+    (!DRAIN.contains(&seconds)).then(|| format!("{seconds} s is not between {first} and {last}"))
 }
 
 /// What is wrong with a depth of chains, if anything is.

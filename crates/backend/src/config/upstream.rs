@@ -63,6 +63,7 @@ fn converted(theirs: FederatorYaml, warnings: &mut Vec<String>) -> Result<Federa
     Ok(FederatorConfig {
         domain: None,
         data: default_data(),
+        drain_delay: 0,
         acme: None,
         outward: Outward { listen: listen("federatorInternal", &theirs.federator_internal)? },
         inward: Inward {

@@ -29,15 +29,23 @@ pub async fn run(file: &Path) -> Result<ExitCode> {
     }
     let metrics = Call::get(&target, "/i/metrics").send().await.context(NOT_RUNNING)?;
     let metrics = String::from_utf8_lossy(metrics.body());
-    if metrics.lines().any(|line| line == "ferrule_acme_awaited 1") {
-        output::line(format_args!(
-            "serving; federation waits for its first certificate from the ACME server, and the log says how that goes"
-        ))?;
-    } else {
-        output::line(format_args!("serving"))?;
-    }
+    let awaited =
+        AWAITED.iter().filter(|(series, _)| metrics.lines().any(|line| line == *series)).map(|(_, told)| *told);
+    output::line(format_args!("{}", std::iter::once("serving").chain(awaited).collect::<Vec<_>>().join("; ")))?;
     Ok(ExitCode::SUCCESS)
 }
+
+/// What a process that serves may wait for, by the gauge that says so.
+const AWAITED: [(&str, &str); 2] = [
+    (
+        "ferrule_domain_awaited 1",
+        "calls are answered with an error until brig says of which domain it is, as no domain is configured",
+    ),
+    (
+        "ferrule_acme_awaited 1",
+        "federation waits for its first certificate from the ACME server, and the log says how that goes",
+    ),
+];
 
 /// Where a listener is called that may listen on every address.
 fn reachable(target: Target) -> Target {

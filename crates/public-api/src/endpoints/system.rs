@@ -18,6 +18,7 @@ pub mod process {
     use crate::{
         Empty,
         access::{Anyone, Internal},
+        error::common::SERVICE_UNAVAILABLE,
         system::{Html, Metrics, Swagger},
     };
 
@@ -40,6 +41,30 @@ pub mod process {
         HeadStatus "head-status" = HEAD "/i/status" [0..] {
             auth: Internal,
             answer: Empty<200>,
+        }
+
+        /// Whether requests should be sent here: not while the process waits for what it cannot serve without, nor once it is
+        /// about to end.
+        GetReady "get-ready" = GET "/i/ready" [0..] {
+            auth: Internal,
+            answer: Empty<200>,
+            errors: [SERVICE_UNAVAILABLE],
+        }
+
+        /// The same, for whoever spreads the requests of clients.
+        GetEdgeStatus "get-edge-status" = GET "/status" [0..] {
+            auth: Anyone,
+            limit: Unlimited,
+            answer: Empty<200>,
+            errors: [SERVICE_UNAVAILABLE],
+        }
+
+        /// The same, without a body.
+        HeadEdgeStatus "head-edge-status" = HEAD "/status" [0..] {
+            auth: Anyone,
+            limit: Unlimited,
+            answer: Empty<200>,
+            errors: [SERVICE_UNAVAILABLE],
         }
 
         /// The OpenAPI document of this version. Answered for disabled versions too.

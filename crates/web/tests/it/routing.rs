@@ -95,7 +95,8 @@ fn declarations_without_a_handler_are_named() {
     let served = served(&Toy::default());
     let open = served.unanswered(Component::Brig);
     assert!(open.contains(&"logout") && !open.contains(&"get-self"), "{open:?}");
-    assert_eq!(web::process(&served, Registry::new()).unanswered(Component::Process), [""; 0]);
+    let process = web::process(&served, Registry::new()).and(web::readiness(web::Readiness::default()));
+    assert_eq!(process.unanswered(Component::Process), [""; 0]);
 }
 
 async fn other(
@@ -123,6 +124,32 @@ async fn health_answers_get_and_head() {
         let request = http::Request::builder().method(method).uri("/i/status").body(axum::body::Body::empty()).unwrap();
         Got::from(router.clone().oneshot(request).await.unwrap()).await.assert_empty(200);
     }
+}
+
+#[tokio::test]
+async fn requests_should_be_sent_to_a_process_unless_it_waits_or_ends() {
+    use tower::ServiceExt;
+
+    let readiness = web::Readiness::default();
+    let rng = Arc::new(types::SeededRng::new(1));
+    let router = web::readiness(readiness.clone()).router(Arc::new(Trusting), rng);
+    let expect = async |status: u16, reason: &str| {
+        for (method, uri) in [(Method::GET, "/i/ready"), (Method::GET, "/status"), (Method::HEAD, "/status")] {
+            let request = http::Request::builder().method(method.clone()).uri(uri).body(axum::body::Body::empty());
+            let got = Got::from(router.clone().oneshot(request.unwrap()).await.unwrap()).await;
+            assert_eq!(got.status.as_u16(), status, "{uri}");
+            assert!(method == Method::HEAD || got.text().contains(reason), "{}", got.text());
+        }
+    };
+    expect(200, "").await;
+    readiness.awaits(Some("Not yet"));
+    expect(503, "Not yet").await;
+    readiness.awaits(None);
+    expect(200, "").await;
+    readiness.leaves();
+    expect(503, "about to end").await;
+    readiness.awaits(None);
+    expect(503, "about to end").await;
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use testkit::{
     Specimen, World,
     http1::{Call, Place},
     peer::{ForeignBackend, Recorded, Reply, script},
-    process::{FederatorFolder, Reserved, run as run_program},
+    process::{Child, FederatorFolder, Reserved, run as run_program},
     recording::ServedComponents,
 };
 use types::Domain;
@@ -115,7 +115,19 @@ fn s17_without_a_domain_and_without_brig_it_tells_of_itself_and_begins_once_brig
             Call::get(place, "/i/status").send().await.unwrap().expect_status(200);
             let metrics = Call::get(place, "/i/metrics").send().await.unwrap();
             assert!(metrics.expect_status(200).text().contains("process_"), "{}", metrics.text());
+            assert!(metrics.text().contains("\nferrule_domain_awaited 1\n"), "{}", metrics.text());
+            // It lives, and calls are better sent to another.
+            let ready = Call::get(place, "/i/ready").send().await.unwrap();
+            ready.expect_error(503, "service-unavailable");
         }
+        let status = || {
+            let listen = federated.outward.to_string();
+            let (here, file) = ([("FERRULE_OUTWARD__LISTEN", listen.as_str())], file.display().to_string());
+            let mut child = Child::start_in(&here, ferrule(), ["status", "--config", &file]).unwrap();
+            assert!(child.wait().unwrap().success());
+            child.output().0
+        };
+        assert!(status().contains("serving; calls are answered with an error until brig"), "{}", status());
         let (target, _server) = remote(&world).await;
         call(federated.outward, folder.domain(), &target).await.expect_error(500, "server-error");
         let inward = Call::post(&behind, "/federation/brig/get-user-by-handle", &json!("bob"));
@@ -140,6 +152,12 @@ fn s17_without_a_domain_and_without_brig_it_tells_of_itself_and_begins_once_brig
             }
         };
         tokio::time::timeout(Duration::from_secs(30), begun).await.expect("it begins");
+        for place in [&outward, &behind] {
+            Call::get(place, "/i/ready").send().await.unwrap().expect_status(200);
+            let metrics = Call::get(place, "/i/metrics").send().await.unwrap().text();
+            assert!(metrics.contains("\nferrule_domain_awaited 0\n"), "{metrics}");
+        }
+        assert_eq!(status(), "serving\n");
         // Through it, too, what came from a proxy is of others.
         let call = Call::get(&behind, "/i/status").header("x-ssl-certificate", "x");
         call.send().await.unwrap().expect_status(404);

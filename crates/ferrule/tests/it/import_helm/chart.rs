@@ -85,7 +85,8 @@ fn the_same_as_imported(place: &Place, rendered: &str) {
     let all = |config: &str| {
         let shown = run_program(ferrule(), ["config", "show", "--config", config]).unwrap().stdout;
         let mut all: toml::Table = toml::from_str(&shown).unwrap();
-        // What a pod has otherwise: where it listens, and that its log is read by machines.
+        // What a pod has otherwise: how it ends, where it listens, and that its log is read by machines.
+        all.remove("drain_delay");
         for (section, option) in [
             ("edge", "listen"),
             ("edge", "proxies"),
@@ -211,6 +212,30 @@ fn mode_federator_heeds_the_options_of_the_federators_part() {
     let made = rendered(&place, "federator", &[of_its_own]).unwrap();
     assert!(made.contains("replicas: 1\n") && !made.contains("--domain"), "{made}");
     assert_eq!(of_kind(&made, "PodDisruptionBudget").len(), 0);
+}
+
+#[test]
+#[ignore = "needs helm"]
+fn a_pod_that_is_to_end_has_time_for_it_and_is_probed_where_it_says_so() {
+    let place = Place::new();
+    place.import(&MANUAL).unwrap();
+    let tokens = tokens(&place);
+    for (more, seconds, grace) in [("{}", 5, 35), ("drainDelay: 40", 40, 70), ("drainDelay: 0", 0, 30)] {
+        let values = [&MANUAL[..], &[&tokens, more]].concat();
+        let full = of_kind(&rendered(&place, "full", &values).unwrap(), "StatefulSet").concat();
+        let federator = of_kind(&rendered(&place, "federator", &values).unwrap(), "Deployment").concat();
+        for made in [&full, &federator] {
+            assert!(made.contains(&format!("terminationGracePeriodSeconds: {grace}\n")), "{made}");
+        }
+        let variable = format!("- name: FERRULE_DRAIN_DELAY\n              value: \"{seconds}\"\n");
+        assert!(federator.contains(&variable), "{federator}");
+        let configuration = block(&rendered(&place, "full", &values).unwrap(), "ferrule.toml");
+        assert!(configuration.contains(&format!("\ndrain_delay = {seconds}\n")), "{configuration}");
+        let (_, probe) = federator.split_once("readinessProbe:").unwrap();
+        assert!(probe.contains("path: /i/ready\n              port: 8080\n"), "{probe}");
+        let (_, probe) = full.split_once("readinessProbe:").unwrap();
+        assert!(probe.contains("path: /status\n              port: edge\n"), "{probe}");
+    }
 }
 
 #[test]

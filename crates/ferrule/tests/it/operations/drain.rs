@@ -2,10 +2,12 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use testkit::{
+    http1::{Call, Place},
     load::{Asked, Connection, Door, Habit, Load, Outcome, Tally},
     process::Child,
 };
@@ -54,6 +56,53 @@ fn what_reached_a_federator_together_with_the_signal_is_answered() {
         let asked = [alone.outward(), alone.ingress()];
         answers_what_has_come(alone.federated.child(), &asked).await;
     });
+}
+
+#[test]
+fn a_backend_takes_requests_while_those_who_spread_them_notice_that_it_ends() {
+    run(async {
+        let mut backend = Backend::start(&[DELAY]).await;
+        let edge = backend.edge();
+        let Door::Clear(place) = edge.door else { panic!("it is in clear") };
+        let asked = [edge, backend.ingress()];
+        tells_before_it_ends(backend.served.child(), (place, "/status"), &asked).await;
+    });
+}
+
+#[test]
+fn a_federator_takes_calls_while_those_who_spread_them_notice_that_it_ends() {
+    run(async {
+        let mut alone = Alone::start(|_| "refresh = 50".into(), &[DELAY]).await;
+        alone.components.heard().await.unwrap();
+        let outward = alone.federated.outward;
+        let asked = [alone.outward(), alone.ingress()];
+        tells_before_it_ends(alone.federated.child(), (outward, "/i/ready"), &asked).await;
+    });
+}
+
+/// Long enough to see it on a busy machine.
+const DELAY: (&str, &str) = ("FERRULE_DRAIN_DELAY", "4");
+
+/// Once it is asked to end it says so to whoever asks whether to send requests, and takes them all the same.
+async fn tells_before_it_ends(child: &mut Child, (place, path): (SocketAddr, &str), listeners: &[Asked]) {
+    let ready = async || Call::get(&Place::Tcp(place), path).send().await.unwrap();
+    ready().await.expect_status(200);
+    let asked_at = Instant::now();
+    child.send("-TERM").unwrap();
+    until("it says that it ends", async || ready().await.status == 503).await;
+    assert!(ready().await.text().contains("about to end"));
+    for asked in listeners {
+        for http2 in [false, true] {
+            let mut new = Connection::open(&asked.door, http2).await.unwrap().expect("somebody listens");
+            let outcomes = new.ask(&asked.request).await.unwrap();
+            let answered = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Answered { last: false }));
+            assert!(answered && !outcomes.is_empty(), "as ever: {outcomes:?}");
+        }
+    }
+    assert!(child.wait().unwrap().success(), "{}", child.output().1);
+    let took = asked_at.elapsed();
+    let delay = Duration::from_secs(DELAY.1.parse().unwrap());
+    assert!(took >= delay && took < delay + DRAINED, "{took:?}");
 }
 
 /// Clients of every habit, on each listener, until nobody listens.
