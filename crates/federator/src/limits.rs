@@ -276,7 +276,7 @@ impl IngressLimits {
             idle: self.body_idle,
             total: self.body_total,
             memory: self.body_memory,
-            memory_per_address: self.body_memory_per_address,
+            memory_each: self.body_memory_per_address,
             discarded_bytes: self.discarded_bytes,
             discarding: self.discarding,
         }
@@ -295,8 +295,8 @@ pub struct BodyLimits {
     /// How many bytes of bodies are held at a time. A request waits for room as long as its body might be silent; beyond
     /// it 503.
     pub memory: usize,
-    /// How many of them may be of one address (of IPv6: one /64). At least as much as the largest body.
-    pub memory_per_address: usize,
+    /// How many of them may be of one of those for whom bodies are held. At least as much as the largest body.
+    pub memory_each: usize,
     /// How much of the body of a request is read and forgotten that is refused by its head alone.
     pub discarded_bytes: usize,
     /// How long that may take; then the answer goes out before the body is whole.

@@ -1,82 +1,51 @@
-//! How much of request bodies is held at a time, and of that by each address.
+//! How much of request bodies is held at a time, and of that for each of those for whom they are.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{hash::Hash, sync::Arc};
 
+use listening::{Turn, Turns};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use types::network;
 
-/// What each address that is here has: a share of the memory for bodies, and how often it is here. Nothing is kept of
-/// those who left.
-#[derive(Clone)]
-pub(crate) struct Shares {
+/// The memory for bodies, and of it a share for each who is here: a peer's address, or the backend that is called.
+pub(crate) struct Shares<K> {
     all: Arc<Semaphore>,
-    bytes_per_address: usize,
-    by_address: Arc<Mutex<HashMap<IpAddr, Share>>>,
+    bytes_each: usize,
+    turns: Turns<K, Arc<Semaphore>>,
 }
 
-struct Share {
-    visits: usize,
-    room: Arc<Semaphore>,
-}
-
-/// That an address is here; over when dropped.
-pub(crate) struct Visit {
+/// That somebody is here; over when dropped.
+pub(crate) struct Visit<K: Eq + Hash> {
     memory: BodyMemory,
-    address: IpAddr,
-    by_address: Arc<Mutex<HashMap<IpAddr, Share>>>,
+    _turn: Turn<K, Arc<Semaphore>>,
 }
 
-impl Shares {
-    /// So many bytes in all, and so many of them for one address.
-    pub(crate) fn new(bytes: usize, bytes_per_address: usize) -> Self {
-        Self { all: room(bytes), bytes_per_address, by_address: Arc::default() }
+impl<K: Clone + Eq + Hash> Shares<K> {
+    /// So many bytes in all, and so many of them for each, who may be here so often at a time.
+    pub(crate) fn new(bytes: usize, bytes_each: usize, visits_each: usize) -> Self {
+        Self { all: room(bytes), bytes_each, turns: Turns::new(usize::MAX, visits_each) }
     }
 
-    /// Lets an address be here once more, unless it is here so often already. Of IPv6 one /64 is one address.
-    pub(crate) fn enter(&self, address: IpAddr, most: usize) -> Option<Visit> {
-        let address = network(address);
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Share { visits: 0, room: room(self.bytes_per_address) };
-        let share = by_address.entry(address).or_insert_with(new);
-        if share.visits >= most {
-            return None;
-        }
-        share.visits += 1;
-        let memory = BodyMemory { all: Arc::clone(&self.all), share: Arc::clone(&share.room) };
-        Some(Visit { memory, address, by_address: Arc::clone(&self.by_address) })
+    /// Lets somebody be here once more, unless he is here so often already.
+    pub(crate) fn enter(&self, name: K) -> Option<Visit<K>> {
+        let turn = self.turns.take_with(name, || room(self.bytes_each))?;
+        let memory = BodyMemory { all: Arc::clone(&self.all), share: Arc::clone(turn.share()) };
+        Some(Visit { memory, _turn: turn })
     }
 
-    /// How many addresses are here.
+    /// How many are here.
     #[cfg(test)]
-    pub(crate) fn addresses(&self) -> usize {
-        self.by_address.lock().unwrap().len()
+    pub(crate) fn names(&self) -> usize {
+        self.turns.names()
     }
 }
 
-impl Visit {
-    /// The memory for bodies of the address's requests.
+impl<K: Eq + Hash> Visit<K> {
+    /// The memory for the bodies of his requests.
     pub(crate) fn memory(&self) -> &BodyMemory {
         &self.memory
     }
 }
 
-impl Drop for Visit {
-    fn drop(&mut self) {
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut entry) = by_address.entry(self.address) {
-            entry.get_mut().visits -= 1;
-            if entry.get().visits == 0 {
-                entry.remove();
-            }
-        }
-    }
-}
-
-/// The memory for request bodies as one address sees it: what there is for all, and its share.
+/// The memory for request bodies as one of them sees it: what there is for all, and its share.
 #[derive(Clone)]
 pub(crate) struct BodyMemory {
     all: Arc<Semaphore>,

@@ -4,15 +4,14 @@
 //! components' affair: what stands in `X-Wire-API-Version` goes out unread. Whoever serves the router adds what every
 //! process answers about itself (`/i/status`, `/i/metrics`: `web::process`), so that it is the same on each port.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use axum::{Router, extract::ConnectInfo, routing::any};
+use axum::{Router, routing::any};
+use bytes::Bytes;
 use federation_api::{Component, RpcName, max_body};
 use http::{Request, Response, request::Parts};
-use services::{Body, CallContext, Outbound, RpcCall};
+use public_api::{Failure, error::common};
+use services::{Body, CallContext, Outbound, OutboundError, RpcCall};
 use tracing::{Instrument, Span, field::Empty};
 use types::{Domain, Rng, TraceContext};
 
@@ -30,14 +29,18 @@ use crate::{
 /// The router of the listener that components call: HTTP/1.1 or HTTP/2 without TLS.
 ///
 /// Checks in the order of `federation.md` §1.3: path and names (404, 400), method and query (403 `invalid-endpoint`);
-/// then the body is read, and the policy (400 `federation-denied`) and all that follows is the [`Outbound`]'s. Errors are
-/// those of §5.1 with the called domain and `/federation/{component}/{rpc}` as `data`. A remote's 2xx is passed on with
-/// its headers and `Wire-Remote-IP`, its body streamed.
+/// then the [`Outbound`] says whether it turns the call away (400 `federation-denied` by the policy, a breaker's error, 503
+/// `federation-busy`); then the body is read, and all that follows is the [`Outbound`]'s. Errors are those of §5.1 with the
+/// called domain and `/federation/{component}/{rpc}` as `data`. A remote's 2xx is passed on with its headers and
+/// `Wire-Remote-IP`, its body streamed.
+///
+/// Bodies are held until the remote answers, so each called backend has its share of the memory for them: what waits for
+/// one that is silent leaves the others theirs.
 ///
 /// `Wire-Origin-Domain` goes out as `own_domain`. A component that sends the header must say the same: if it says
 /// something else one of the two is configured for another backend, and the answer is 400.
 pub fn router(outbound: Arc<dyn Outbound>, limits: OutwardLimits, rng: Arc<dyn Rng>, own_domain: Domain) -> Router {
-    let shares = Shares::new(limits.bodies.memory, limits.bodies.memory_per_address);
+    let shares = Shares::new(limits.bodies.memory, limits.bodies.memory_each, usize::MAX);
     let outward = Arc::new(Outward { outbound, limits, rng, own_domain, shares });
     Router::new().route(
         "/rpc/{*call}",
@@ -50,7 +53,7 @@ struct Outward {
     limits: OutwardLimits,
     rng: Arc<dyn Rng>,
     own_domain: Domain,
-    shares: Shares,
+    shares: Shares<Domain>,
 }
 
 /// What a component asks for.
@@ -82,32 +85,44 @@ impl Outward {
 
     async fn call(&self, asked: Asked, head: &Parts, body: Body, id: String) -> Response<Body> {
         let Asked { target, component, rpc } = asked;
-        let bodies = &self.limits.bodies;
-        let address = head.extensions.get::<ConnectInfo<SocketAddr>>();
-        let address = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip());
-        // Connections are counted by the listener, not here.
-        let Some(visit) = self.shares.enter(address, usize::MAX) else {
-            return public_api::error::common::SERVICE_UNAVAILABLE.failure().to_response().map(Body::from);
-        };
-        let limit = max_body(component, &rpc).max(bodies.bytes);
-        let read = body::read(body::declared(&head.headers), body, limit, bodies, visit.memory()).await;
-        let (body, _held) = match read {
-            Ok(read) => read,
-            Err(failure) => return failure.to_response().map(Body::from),
-        };
         let path = format!("/federation/{component}/{rpc}");
         let trace = TraceContext::received(|name| header::texts(&head.headers, name), self.rng.as_ref());
         let span = span(&id, &rpc, &trace);
         let context = CallContext { trace: Some(trace), ..CallContext::new(id) };
         let version = head.headers.get(header::WIRE_API_VERSION).cloned();
-        let call = RpcCall { target: target.clone(), component, rpc, version, body, context };
-        let answer = match self.outbound.send(call).instrument(span.clone()).await {
-            Ok(answer) => answer,
-            Err(error) => error.to_failure(&target, &path).to_response().map(Body::from),
-        };
+        let call = RpcCall { target: target.clone(), component, rpc, version, body: Bytes::new(), context };
+        let answer = self.carry_out(call, head, body).instrument(span.clone()).await;
+        let answer = answer.unwrap_or_else(|error| match error {
+            Trouble::Body(failure) => failure.to_response().map(Body::from),
+            Trouble::Call(error) => error.to_failure(&target, &path).to_response().map(Body::from),
+        });
         span.record("otel.status", answer.status().as_u16());
         answer
     }
+
+    async fn carry_out(&self, mut call: RpcCall, head: &Parts, body: Body) -> Result<Response<Body>, Trouble> {
+        let bodies = &self.limits.bodies;
+        if let Some(error) = self.outbound.turned_away(&call) {
+            body::discard(body, bodies).await;
+            return Err(Trouble::Call(error));
+        }
+        // Calls are counted by the way out, not here.
+        let visit = self.shares.enter(call.target.clone());
+        let visit = visit.ok_or_else(|| Trouble::Body(common::SERVICE_UNAVAILABLE.failure()))?;
+        let limit = max_body(call.component, &call.rpc).max(bodies.bytes);
+        let read = body::read(body::declared(&head.headers), body, limit, bodies, visit.memory()).await;
+        let (body, _held) = read.map_err(Trouble::Body)?;
+        call.body = body;
+        self.outbound.send(call).await.map_err(Trouble::Call)
+    }
+}
+
+/// Why a call has no answer.
+enum Trouble {
+    /// It did not come as it must, or there is no room for it.
+    Body(Failure),
+    /// It could not be carried out.
+    Call(OutboundError),
 }
 
 /// For traces alone: log lines have it all from the call to the remote, which is within.

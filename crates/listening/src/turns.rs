@@ -6,42 +6,62 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// A bound, in all and for each of those whose turns they are. Nothing is kept of those who have none.
-pub struct Turns<K>(Arc<Shared<K>>);
+/// A bound, in all and for each of those whose turns they are. While somebody has turns he may have a share of something
+/// else, which is the same for all of them. Nothing is kept of those who have none.
+pub struct Turns<K, S = ()>(Arc<Shared<K, S>>);
 
-struct Shared<K> {
+struct Shared<K, S> {
     all: usize,
     each: usize,
-    taken: Mutex<Taken<K>>,
+    taken: Mutex<Taken<K, S>>,
 }
 
-struct Taken<K> {
+struct Taken<K, S> {
     all: usize,
-    by_name: HashMap<K, usize>,
+    by_name: HashMap<K, Own<S>>,
+}
+
+/// What one of them has.
+struct Own<S> {
+    turns: usize,
+    share: S,
 }
 
 /// One turn; given back when dropped.
-pub struct Turn<K: Eq + Hash> {
-    shared: Arc<Shared<K>>,
+pub struct Turn<K: Eq + Hash, S = ()> {
+    shared: Arc<Shared<K, S>>,
     name: K,
+    share: S,
 }
 
-impl<K: Clone + Eq + Hash> Turns<K> {
+impl<K: Clone + Eq + Hash, S: Clone> Turns<K, S> {
     /// So many in all, and so many of them for each.
     pub fn new(all: usize, each: usize) -> Self {
         Self(Arc::new(Shared { all, each, taken: Mutex::new(Taken { all: 0, by_name: HashMap::new() }) }))
     }
 
-    /// One more for `name`; `None` where there are as many as there may be, in all or of its own.
-    pub fn take(&self, name: K) -> Option<Turn<K>> {
+    /// One more for `name`, with his share, which is made for his first; `None` where there are as many as there may be, in
+    /// all or of his own.
+    pub fn take_with(&self, name: K, share: impl FnOnce() -> S) -> Option<Turn<K, S>> {
         let mut taken = self.0.taken();
-        let own = taken.by_name.get(&name).copied().unwrap_or(0);
-        if taken.all >= self.0.all || own >= self.0.each {
+        let Taken { all, by_name } = &mut *taken;
+        if *all >= self.0.all || self.0.each == 0 {
             return None;
         }
-        taken.all += 1;
-        taken.by_name.insert(name.clone(), own + 1);
-        Some(Turn { shared: Arc::clone(&self.0), name })
+        let share = match by_name.get_mut(&name) {
+            Some(own) if own.turns >= self.0.each => return None,
+            Some(own) => {
+                own.turns += 1;
+                own.share.clone()
+            }
+            None => {
+                let share = share();
+                by_name.insert(name.clone(), Own { turns: 1, share: share.clone() });
+                share
+            }
+        };
+        *all += 1;
+        Some(Turn { shared: Arc::clone(&self.0), name, share })
     }
 
     /// How many have a turn.
@@ -50,19 +70,33 @@ impl<K: Clone + Eq + Hash> Turns<K> {
     }
 }
 
-impl<K> Shared<K> {
-    fn taken(&self) -> MutexGuard<'_, Taken<K>> {
+impl<K: Clone + Eq + Hash> Turns<K> {
+    /// One more for `name`; `None` where there are as many as there may be, in all or of its own.
+    pub fn take(&self, name: K) -> Option<Turn<K>> {
+        self.take_with(name, || ())
+    }
+}
+
+impl<K: Eq + Hash, S> Turn<K, S> {
+    /// The share of whoever has the turn.
+    pub fn share(&self) -> &S {
+        &self.share
+    }
+}
+
+impl<K, S> Shared<K, S> {
+    fn taken(&self) -> MutexGuard<'_, Taken<K, S>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Eq + Hash> Drop for Turn<K> {
+impl<K: Eq + Hash, S> Drop for Turn<K, S> {
     fn drop(&mut self) {
         let mut taken = self.shared.taken();
         taken.all -= 1;
-        let Some(count) = taken.by_name.get_mut(&self.name) else { return };
-        *count -= 1;
-        if *count == 0 {
+        let Some(own) = taken.by_name.get_mut(&self.name) else { return };
+        own.turns -= 1;
+        if own.turns == 0 {
             taken.by_name.remove(&self.name);
         }
     }
@@ -86,5 +120,25 @@ mod tests {
         drop((second, other, third));
         assert_eq!(turns.names(), 0, "nothing is remembered of those who have gone");
         assert_eq!(turns.0.taken().all, 0);
+    }
+
+    #[test]
+    fn all_turns_of_one_have_the_same_share_and_it_goes_with_the_last() {
+        let turns = Turns::new(9, 9);
+        let made = std::cell::Cell::new(0);
+        let take = |name| {
+            let share = || {
+                made.set(made.get() + 1);
+                Arc::new(made.get())
+            };
+            turns.take_with(name, share).unwrap()
+        };
+        let (first, second, other) = (take("a"), take("a"), take("b"));
+        assert_eq!((**first.share(), **other.share()), (1, 2));
+        assert!(Arc::ptr_eq(first.share(), second.share()));
+        drop(first);
+        assert_eq!(**take("a").share(), 1);
+        drop(second);
+        assert_eq!(**take("a").share(), 3);
     }
 }

@@ -29,6 +29,12 @@ pub struct RpcCall {
 /// Sends calls to remotes: policy, discovery, mutual TLS, the request. Implemented by the federator.
 #[async_trait]
 pub trait Outbound: Send + Sync {
+    /// Whether a call is turned away as it stands, before its body was read: who is asked answers at once, and the call is
+    /// over, as if it had been sent. `None` where it would be tried, and by those who cannot say without trying.
+    fn turned_away(&self, _call: &RpcCall) -> Option<OutboundError> {
+        None
+    }
+
     /// Sends one call and returns the remote's 2xx answer, its body streamed, with `Wire-Remote-IP` added.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use std::{
 use axum::{Router, extract::ConnectInfo, routing::any};
 use http::{HeaderMap, Request, Response, request::Parts};
 use services::Body;
-use types::{AddressBlock, Clock};
+use types::{AddressBlock, Clock, network};
 
 pub use self::{
     certificate::CertificateHeaderError,
@@ -62,7 +62,7 @@ impl Forwarded {
     /// No text is both, as PEM has `-` and base64 has none. Anything else is 400, and nobody is called.
     pub fn router(self) -> Router {
         let bodies = &self.limits.bodies;
-        let shares = Shares::new(bodies.memory, bodies.memory_per_address);
+        let shares = Shares::new(bodies.memory, bodies.memory_each, usize::MAX);
         let behind = Arc::new(Behind { forwarded: self, shares });
         Router::new().route(
             "/federation/{*call}",
@@ -74,7 +74,7 @@ impl Forwarded {
 /// The listener at work.
 struct Behind {
     forwarded: Forwarded,
-    shares: Shares,
+    shares: Shares<IpAddr>,
 }
 
 impl Behind {
@@ -100,7 +100,7 @@ impl Behind {
             }
         };
         // Connections are counted by the listener, not here.
-        let Some(visit) = self.shares.enter(peer.origin_ip().unwrap_or(address.ip()), usize::MAX) else {
+        let Some(visit) = self.shares.enter(network(peer.origin_ip().unwrap_or(address.ip()))) else {
             return public_api::error::common::SERVICE_UNAVAILABLE.failure().to_response().map(Body::from);
         };
         let limit = call.body_limit().map_or(limits.bytes, |more| more.max(limits.bytes));

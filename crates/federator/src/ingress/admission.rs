@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use types::network;
 
 use crate::{
     limits::IngressLimits,
@@ -12,22 +13,20 @@ use crate::{
 /// Counts connections, over all and per address, and gives each address its share of memory.
 pub(super) struct Admission {
     all: Arc<Semaphore>,
-    shares: Shares,
-    connections_per_address: usize,
+    shares: Shares<IpAddr>,
 }
 
 /// The right to a connection; given back when dropped.
 pub(super) struct Admitted {
     _place: OwnedSemaphorePermit,
-    visit: Visit,
+    visit: Visit<IpAddr>,
 }
 
 impl Admission {
     pub(super) fn new(limits: &IngressLimits) -> Self {
         Self {
             all: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
-            shares: Shares::new(limits.body_memory, limits.body_memory_per_address),
-            connections_per_address: limits.connections_per_address,
+            shares: Shares::new(limits.body_memory, limits.body_memory_per_address, limits.connections_per_address),
         }
     }
 
@@ -41,9 +40,10 @@ impl Admission {
         Arc::clone(&self.all).try_acquire_owned().ok()
     }
 
-    /// Takes the place for a connection from `address`, unless that address has its share already.
+    /// Takes the place for a connection from `address`, unless that address has its share already. Of IPv6 one
+    /// /64 is one address.
     pub(super) fn admit(&self, place: OwnedSemaphorePermit, address: IpAddr) -> Option<Admitted> {
-        let visit = self.shares.enter(address, self.connections_per_address)?;
+        let visit = self.shares.enter(network(address))?;
         Some(Admitted { _place: place, visit })
     }
 }
@@ -71,6 +71,6 @@ mod tests {
         assert_eq!(admission.all.available_permits(), 0);
         drop(first);
         assert!(admission.admit(admission.room().await.unwrap(), a).is_some());
-        assert_eq!(admission.shares.addresses(), 2, "nothing is kept of those who left");
+        assert_eq!(admission.shares.names(), 2, "nothing is kept of those who left");
     }
 }

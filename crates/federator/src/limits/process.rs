@@ -16,7 +16,8 @@ pub const POLICY_FILE_BYTES: usize = MIB;
 /// Limits of the listener that the own components call (`POST /rpc/…`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutwardLimits {
-    /// Bodies. Components are few and trusted, so one address may take all the memory.
+    /// Bodies. Each backend that is called has a share of the memory, which has room for the largest body: until it
+    /// answers, what it was asked is held.
     pub bodies: BodyLimits,
     /// Longest request id in bytes that is taken over; a longer one is replaced.
     pub request_id_bytes: usize,
@@ -24,16 +25,14 @@ pub struct OutwardLimits {
 
 impl Default for OutwardLimits {
     fn default() -> Self {
-        let bodies = BodyLimits::default();
-        let bodies = BodyLimits { memory_per_address: bodies.memory, ..bodies };
-        Self { bodies, request_id_bytes: InboundLimits::default().request_id_bytes }
+        Self { bodies: BodyLimits::default(), request_id_bytes: InboundLimits::default().request_id_bytes }
     }
 }
 
 /// Limits of the listener that a proxy calls which has judged the certificates of peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardedLimits {
-    /// Bodies. The address of a request is the one for which it was forwarded.
+    /// Bodies. Each address for which requests are forwarded (of IPv6: one /64) has a share of the memory.
     pub bodies: BodyLimits,
     /// Size in bytes of `X-SSL-Certificate`, escaped as it is; beyond it 400. nginx bears 32 KiB in one header.
     pub certificate_bytes: usize,
@@ -168,7 +167,7 @@ mod tests {
             assert_eq!((bodies.bytes, bodies.memory, bodies.discarded_bytes), (MIB, 256 * MIB, 64 * KIB));
             assert_eq!(seconds(&[bodies.idle, bodies.total, bodies.discarding]), [10, 120, 1]);
         }
-        assert_eq!((outward.bodies.memory_per_address, forwarded.bodies.memory_per_address), (256 * MIB, 64 * MIB));
+        assert_eq!((outward.bodies.memory_each, forwarded.bodies.memory_each), (64 * MIB, 64 * MIB));
         assert_eq!((outward.request_id_bytes, forwarded.certificate_bytes), (128, 32 * KIB));
         let component = ComponentLimits::default();
         assert_eq!(seconds(&[component.connect, component.answer_head, component.answer_idle]), [5, 10, 30]);

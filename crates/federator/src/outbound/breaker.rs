@@ -56,12 +56,21 @@ impl Breaker {
     /// # Errors
     /// The remote's last failure.
     pub(super) fn admit(&mut self, now: Instant) -> Result<Admission, OutboundError> {
-        match &mut self.state {
+        let admission = self.would_admit(now)?;
+        if let State::Open { probing, .. } = &mut self.state {
+            *probing = true;
+        }
+        Ok(admission)
+    }
+
+    /// How a call would be admitted now that does not go out yet.
+    ///
+    /// # Errors
+    /// The remote's last failure.
+    pub(super) fn would_admit(&self, now: Instant) -> Result<Admission, OutboundError> {
+        match &self.state {
             State::Closed { .. } => Ok(Admission::Normal),
-            State::Open { until, probing, .. } if now >= *until && !*probing => {
-                *probing = true;
-                Ok(Admission::Probe)
-            }
+            State::Open { until, probing: false, .. } if now >= *until => Ok(Admission::Probe),
             State::Open { last, .. } => Err(last.clone()),
         }
     }
@@ -160,8 +169,13 @@ mod tests {
     fn one_probe_at_a_time_and_its_success_closes() {
         let mut bench = Bench::new();
         (0..3).for_each(|_| drop(bench.fail("down")));
+        assert_eq!(bench.breaker.would_admit(bench.now), Err(error("down")));
         bench.now += limits().first_pause;
+        for _ in 0..2 {
+            assert_eq!(bench.breaker.would_admit(bench.now), Ok(Admission::Probe), "who only asks is no probe");
+        }
         assert_eq!(bench.breaker.admit(bench.now), Ok(Admission::Probe));
+        assert_eq!(bench.breaker.would_admit(bench.now), Err(error("down")));
         assert_eq!(bench.breaker.admit(bench.now), Err(error("down")), "the others still wait");
         bench.breaker.settle(&Admission::Probe, Verdict::Answered, bench.now, &bench.rng);
         assert_eq!(bench.breaker.admit(bench.now), Ok(Admission::Normal));

@@ -25,7 +25,7 @@ use rustls::ClientConfig;
 use services::{Body, HopObserver, OutboundError, PolicySource, RpcCall, Step};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span, field::Empty};
-use types::{Clock, Domain, Rng, TraceContext};
+use types::{Clock, Domain, FederationPolicy, Rng, TraceContext};
 
 pub use self::watched::Watched;
 use self::{
@@ -77,6 +77,24 @@ pub(crate) struct OutboundParts {
 
 #[async_trait]
 impl services::Outbound for Outbound {
+    /// By the policy, by the remote's breaker, or because enough calls wait for it.
+    fn turned_away(&self, call: &RpcCall) -> Option<OutboundError> {
+        let error = self.would_take(&call.target).err()?;
+        let id = request::id(&call.context.request_id, self.parts.rng.as_ref());
+        let trace = trace_of(call, self.parts.rng.as_ref());
+        let span = span(call, &id, &trace);
+        let steps = Steps::new(self.parts.observer.as_ref(), &self.parts.own_domain, &id);
+        let call = Call { outbound: self, call, id: &id, trace: &trace, steps: &steps };
+        let result = span.in_scope(|| {
+            let started = call.asked();
+            call.stopped(&error);
+            let result = Err(error);
+            call.answered(started, &span, &result);
+            result
+        });
+        result.err()
+    }
+
     async fn send(&self, call: RpcCall) -> Result<Response<Body>, OutboundError> {
         let id = request::id(&call.context.request_id, self.parts.rng.as_ref());
         let trace = trace_of(&call, self.parts.rng.as_ref());
@@ -98,30 +116,29 @@ impl Outbound {
         span: &Span,
     ) -> Result<Response<Body>, OutboundError> {
         let steps = Steps::new(self.parts.observer.as_ref(), &self.parts.own_domain, id);
-        let started = Instant::now();
-        steps.take(started, || Step::Asked {
-            remote: call.target.clone(),
-            component: call.component,
-            rpc: call.rpc.to_string(),
-        });
-        let result = Call { outbound: self, call: &call, id, trace, steps: &steps }.run().await;
-        steps.take(started, || answered_step(&call, &result));
-        match &result {
-            Ok(answer) => span.record("otel.status", answer.status().as_u16()),
-            Err(error) => span.record("otel.error", error.failure()),
-        };
-        if let Err(error) = &result {
-            tracing::info!(
-                remote = %call.target,
-                component = %call.component,
-                rpc = %call.rpc,
-                failure = error.failure(),
-                %error,
-                "a call to a remote failed"
-            );
-        }
+        let call = Call { outbound: self, call: &call, id, trace, steps: &steps };
+        let started = call.asked();
+        let result = call.run().await;
+        call.answered(started, span, &result);
         result
     }
+
+    /// Whether a call to that remote would be tried now.
+    fn would_take(&self, target: &Domain) -> Result<(), OutboundError> {
+        let OutboundParts { policy, limits, clock, .. } = &self.parts;
+        allowed(policy.as_ref(), &policy.policy(), target)?;
+        self.remotes.would_let_in(target, limits, clock.as_ref())
+    }
+}
+
+fn allowed(source: &dyn PolicySource, policy: &FederationPolicy, target: &Domain) -> Result<(), OutboundError> {
+    if !source.is_known() {
+        return Err(OutboundError::PolicyUnknown);
+    }
+    if !policy.allows(target) {
+        return Err(OutboundError::AuthorizationFailure(target.clone()));
+    }
+    Ok(())
 }
 
 /// A step of the trace that the call belongs to, or the first of a new one.
@@ -162,19 +179,57 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    fn asked(&self) -> Instant {
+        let (call, started) = (self.call, Instant::now());
+        self.steps.take(started, || Step::Asked {
+            remote: call.target.clone(),
+            component: call.component,
+            rpc: call.rpc.to_string(),
+        });
+        started
+    }
+
+    /// What became of it, for all who want to know.
+    fn answered(&self, started: Instant, span: &Span, result: &Result<Response<Body>, OutboundError>) {
+        let call = self.call;
+        self.steps.take(started, || answered_step(call, result));
+        match result {
+            Ok(answer) => span.record("otel.status", answer.status().as_u16()),
+            Err(error) => span.record("otel.error", error.failure()),
+        };
+        if let Err(error) = result {
+            tracing::info!(
+                remote = %call.target,
+                component = %call.component,
+                rpc = %call.rpc,
+                failure = error.failure(),
+                %error,
+                "a call to a remote failed"
+            );
+        }
+    }
+
+    fn ask_policy(&self, asked: Instant) -> Result<(), OutboundError> {
+        let (source, target) = (self.outbound.parts.policy.as_ref(), &self.call.target);
+        let policy = source.policy();
+        self.steps.take(asked, || policy_step(target, &policy));
+        allowed(source, &policy, target)
+    }
+
+    /// Counts and describes a call that was turned away before it was one.
+    fn stopped(&self, error: &OutboundError) {
+        let asked = Instant::now();
+        if self.ask_policy(asked).is_ok() {
+            drop(self.outbound.parts.metrics.outgoing(&self.call.target));
+            self.steps.take(asked, || held_back_step(&self.call.target, error));
+        }
+    }
+
     async fn run(&self) -> Result<Response<Body>, OutboundError> {
         let Outbound { parts, remotes } = self.outbound;
         let target = &self.call.target;
         let asked = Instant::now();
-        let policy = parts.policy.policy();
-        let allowed = policy.allows(target);
-        self.steps.take(asked, || policy_step(target, &policy));
-        if !parts.policy.is_known() {
-            return Err(OutboundError::PolicyUnknown);
-        }
-        if !allowed {
-            return Err(OutboundError::AuthorizationFailure(target.clone()));
-        }
+        self.ask_policy(asked)?;
         let counting = parts.metrics.outgoing(target);
         let remote = remotes.of(target, &parts.limits)?;
         let entered = remote.enter(&parts.limits, parts.clock.as_ref(), parts.rng.as_ref());

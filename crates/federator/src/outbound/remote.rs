@@ -65,6 +65,15 @@ impl Remote {
         Ok(turn)
     }
 
+    /// Whether a call would be let in that does not come in yet.
+    fn would_let_in(&self, limits: &OutboundLimits, clock: &dyn Clock) -> Result<(), OutboundError> {
+        self.breaker().would_admit(clock.monotonic())?;
+        if self.waiting.load(Ordering::Relaxed) >= limits.waiting_calls {
+            return Err(OutboundError::Busy { retry_after: limits.busy_retry_after });
+        }
+        Ok(())
+    }
+
     fn is_idle(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) == 1 && self.pool.is_empty() && self.breaker().is_pristine()
     }
@@ -176,6 +185,21 @@ impl Remotes {
         let remote = remotes.entry(domain.clone()).or_insert_with(|| Arc::new(Remote::new(limits)));
         remote.last_used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         Ok(Arc::clone(remote))
+    }
+
+    /// Whether a call to that remote would be let in now. Nothing is remembered of the question.
+    ///
+    /// # Errors
+    /// What the call would be answered with.
+    pub(super) fn would_let_in(
+        &self,
+        domain: &Domain,
+        limits: &OutboundLimits,
+        clock: &dyn Clock,
+    ) -> Result<(), OutboundError> {
+        let remotes = self.remotes.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of who was never called nothing is known.
+        remotes.get(domain).map_or(Ok(()), |remote| remote.would_let_in(limits, clock))
     }
 
     /// How many are remembered.

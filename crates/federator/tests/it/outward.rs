@@ -9,7 +9,10 @@ use std::{
 
 use axum::body::Body;
 use federation_api::{DEFAULT_MAX_BODY, RpcName, max_body};
-use federator::{limits::OutwardLimits, outward};
+use federator::{
+    limits::{Limits, OutwardLimits},
+    outward,
+};
 use futures_util::{StreamExt, stream};
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -23,7 +26,7 @@ use types::SeededRng;
 
 use crate::support::{
     Backend, PATIENCE, Setup, domain,
-    peer::{Peer, handler, refusing},
+    peer::{Peer, always, handler, refusing},
     plain::{Answer, Raw, ask_both, ask2, http2, post, serve},
     soon,
 };
@@ -56,7 +59,15 @@ impl Bench {
         change: impl FnOnce(&mut OutwardLimits),
         answer: impl Fn() -> Option<Response<Body>> + Send + Sync + 'static,
     ) -> Self {
-        let backend = Backend::with(Setup::default()).await;
+        Self::of(Setup::default(), change, answer).await
+    }
+
+    async fn of(
+        setup: Setup,
+        change: impl FnOnce(&mut OutwardLimits),
+        answer: impl Fn() -> Option<Response<Body>> + Send + Sync + 'static,
+    ) -> Self {
+        let backend = Backend::with(setup).await;
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
         let (noted, answer) = (Arc::clone(&asked), Arc::new(answer));
         let remote = handler(move |request: Request<Incoming>| {
@@ -380,7 +391,7 @@ async fn a_body_that_is_silent_or_trickles_is_408() {
 #[tokio::test]
 async fn only_so_much_of_bodies_is_held_at_a_time() {
     let bench = Bench::with(
-        |limits| (limits.bodies.memory, limits.bodies.memory_per_address, limits.bodies.idle) = (100, 100, SHORT),
+        |limits| (limits.bodies.memory, limits.bodies.memory_each, limits.bodies.idle) = (100, 100, SHORT),
         || None,
     )
     .await;
@@ -405,6 +416,80 @@ async fn only_so_much_of_bodies_is_held_at_a_time() {
     while bench.asked().len() < 3 {
         tokio::task::yield_now().await;
     }
+}
+
+/// What waits in vain for one backend leaves the others their room, whoever asks.
+#[tokio::test]
+async fn each_remote_has_a_share_of_the_memory_for_bodies() {
+    let bench = Bench::with(
+        |limits| (limits.bodies.memory, limits.bodies.memory_each, limits.bodies.idle) = (100, 60, SHORT),
+        || None,
+    )
+    .await;
+    let healthy = Peer::start(&bench.backend.certificate("fed.c.example"), always(200, "text/x", "ok")).await;
+    bench.backend.dns.publish("c.example", 60, &[(0, 0, healthy.port(), "fed.c.example.")]);
+    let mut held = Raw::connect(bench.address).await;
+    held.say(post(PATH, &[], &zeros(60))).await;
+    while bench.asked().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut waiting = Raw::connect(bench.address).await;
+    waiting.say(post(PATH, &[], &zeros(40))).await;
+    let elsewhere = PATH.replace("b.example", "c.example");
+    assert_eq!(bench.raw(post(&elsewhere, &[], &zeros(40))).await.unwrap().text(), "ok");
+    assert_eq!(waiting.answer().await.unwrap().told(), (503, "service-unavailable".into()));
+}
+
+/// By the policy, by the breaker, or because enough calls wait: nobody sends a body for that, and none is waited for.
+#[tokio::test]
+async fn a_call_that_nobody_would_carry_out_is_refused_before_its_body() {
+    let mut limits = Limits::default();
+    (limits.outbound.waiting_calls, limits.outbound.breaker.failures) = (1, 2);
+    // Waiting for a body or for room would end as 408 or 503.
+    let bench = Bench::of(
+        Setup { limits, ..Setup::default() },
+        |limits| {
+            (limits.bodies.memory, limits.bodies.memory_each, limits.bodies.idle) = (100_000, 100_000, PATIENCE);
+        },
+        || None,
+    )
+    .await;
+    let unsent = |domain: &str| {
+        let path = PATH.replace("b.example", domain);
+        bench.raw(format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 90000\r\n\r\n"))
+    };
+    assert_eq!(unsent("stranger.example").await.unwrap().told(), (400, "federation-denied".into()));
+
+    bench.backend.dns.publish("c.example", 60, &[(0, 0, 1, "fed.c.example.")]);
+    let broken = PATH.replace("b.example", "c.example");
+    for _ in 0..2 {
+        let told = bench.raw(post(&broken, &[], "1")).await.unwrap().told();
+        assert_eq!(told, (521, "federation-connection-refused".into()));
+    }
+    bench.backend.hops.take();
+    assert_eq!(unsent("c.example").await.unwrap().told(), (521, "federation-connection-refused".into()));
+    assert_eq!(bench.backend.hops.names(), ["asked", "policy", "connected", "answered"]);
+
+    let mut first = Raw::connect(bench.address).await;
+    first.say(post(PATH, &[], "1")).await;
+    while bench.asked().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let busy = unsent("b.example").await.unwrap();
+    assert_eq!(busy.told(), (503, "federation-busy".into()));
+    assert_eq!(busy.headers["retry-after"], "1");
+    // Each counts once, like a call whose body was there.
+    let counted = bench.backend.counted();
+    for (domain, times) in [("b.example", 2), ("c.example", 3)] {
+        let line = format!("outgoing_requests{{target_domain=\"{domain}\"}} {times}");
+        assert!(counted.contains(&line), "{line}: {counted:?}");
+    }
+    drop(first);
+    // What was refused has left nothing behind: as soon as one may, the next one tries.
+    bench.backend.clock.advance(Duration::from_secs(61));
+    let healthy = Peer::start(&bench.backend.certificate("fed.c.example"), always(200, "text/x", "ok")).await;
+    bench.backend.dns.publish("c.example", 60, &[(0, 0, healthy.port(), "fed.c.example.")]);
+    assert_eq!(bench.raw(post(&broken, &[], &zeros(90_000))).await.unwrap().text(), "ok");
 }
 
 #[tokio::test]
