@@ -28,7 +28,7 @@ pub struct Commit {
     effects: BTreeMap<(Bytes, Bytes), Staged>,
     bodies: Vec<Bytes>,
     appends: Vec<(LogRef, NewEntry)>,
-    fault: Option<Reason>,
+    fault: Option<CommitError>,
     nowhere: RowOpts,
 }
 
@@ -174,13 +174,18 @@ impl Commit {
         self.appends.push((kind.of(id), entry));
     }
 
+    /// Notes what makes the whole commit impossible; the first such thing is told.
+    pub(crate) fn spoil(&mut self, fault: CommitError) {
+        self.fault.get_or_insert(fault);
+    }
+
     fn check_table<K, V>(&mut self, table: &Guarded<K, V>) {
         let reason = match &self.on {
             Some((aggregate, _)) if aggregate.tag == table.of => return,
             Some(_) => Reason::ForeignTable(table.name),
             None => Reason::NoAggregate(table.name),
         };
-        self.fault.get_or_insert(reason);
+        self.spoil(CommitError::Refused(reason));
     }
 
     /// Whether there is nothing to do at all.
@@ -190,8 +195,8 @@ impl Commit {
 
     /// The commit in bytes, if it makes sense and is within all limits.
     pub(crate) fn into_raw(self, now: Timestamp, id: impl FnOnce() -> CommitId) -> Result<RawCommit, CommitError> {
-        if let Some(reason) = self.fault {
-            return Err(CommitError::Refused(reason));
+        if let Some(fault) = self.fault {
+            return Err(fault);
         }
         let mut sum = Sum::default();
         let id = self.id.unwrap_or_else(id);
@@ -256,10 +261,10 @@ fn stage<'a, K: Ord>(
     rows: &'a mut BTreeMap<K, Staged>,
     key: K,
     staged: Staged,
-    fault: &mut Option<Reason>,
+    fault: &mut Option<CommitError>,
 ) -> Option<&'a mut RowOpts> {
     if rows.get(&key).is_some_and(|before| before.put.is_some() != staged.put.is_some()) {
-        fault.get_or_insert(Reason::PutAndDelete(staged.table));
+        fault.get_or_insert(CommitError::Refused(Reason::PutAndDelete(staged.table)));
         return None;
     }
     let slot = rows.entry(key).insert_entry(staged);

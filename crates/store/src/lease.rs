@@ -28,6 +28,11 @@ impl<I> LeaseKind<I> {
     pub const fn new(tag: u16, name: &'static str, aggregate: &Aggregate<I>) -> Self {
         Self { aggregate: *aggregate, row: Guarded::new(tag, name, aggregate, Size::Row), ttl: limits::LEASE }
     }
+
+    /// As [`new`](Self::new), with a tag of the store's own.
+    pub(crate) const fn own(tag: u16, name: &'static str, aggregate: &Aggregate<I>) -> Self {
+        Self { aggregate: *aggregate, row: Guarded::own(tag, name, aggregate, Size::Row), ttl: limits::LEASE }
+    }
 }
 
 /// The row of a lease. Its version is the fencing number.
@@ -50,7 +55,7 @@ impl Value for LeaseRow {
 }
 
 /// Who wants a lease, and what he has seen of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Contender {
     store: Store,
     aggregate: AggRef,
@@ -67,12 +72,7 @@ pub enum Look {
     /// It is ours.
     Held(Held),
     /// Another has it. To look again after that time finds out whether he lives.
-    Busy {
-        /// When to look again.
-        again: Duration,
-        /// Who wants it.
-        contender: Contender,
-    },
+    Busy(Duration),
 }
 
 /// A lease that is held.
@@ -89,7 +89,8 @@ pub enum LeaseError {
     /// Another has it, or may have: the work is his. Nothing of the commit happened, unless its outcome is unknown.
     #[error("the lease is another's now")]
     Lost,
-    /// The commit was not done for another reason; the lease is what it was.
+    /// The commit was not done for another reason, such as a [`Conflict`](CommitError::Conflict) with something else that
+    /// it expected. The lease is what it was.
     #[error(transparent)]
     Commit(CommitError),
 }
@@ -114,7 +115,7 @@ impl Contender {
     ///
     /// # Errors
     /// See [`ReadError`]. The commit that takes it may fail without one: then it is looked at again.
-    pub async fn look(mut self) -> Result<Look, ReadError> {
+    pub async fn look(&mut self) -> Result<Look, ReadError> {
         let rows = self.store.peek(self.aggregate.clone());
         let row = rows.get(&self.row, &()).await?;
         let now = self.store.clock().monotonic();
@@ -138,7 +139,10 @@ impl Contender {
         };
         let began = self.store.clock().monotonic();
         match self.store.commit(self.claim(expected)).await {
-            Ok(committed) => Ok(Look::Held(self.held(committed.version, began))),
+            Ok(committed) => {
+                self.seen = None;
+                Ok(Look::Held(self.held(committed.version, began)))
+            }
             // A rival was faster, or nobody knows; if it was done, the next look finds our own row.
             Err(_) => {
                 self.seen = None;
@@ -163,13 +167,32 @@ impl Contender {
         commit
     }
 
-    fn busy(self, again: Duration) -> Look {
-        Look::Busy { again: again.min(self.ttl), contender: self }
+    fn busy(&self, again: Duration) -> Look {
+        Look::Busy(again.min(self.ttl))
     }
 
-    fn held(self, version: Version, began: Instant) -> Held {
-        let until = began + self.lasts();
-        Held { contender: self, version, until }
+    fn held(&self, version: Version, began: Instant) -> Held {
+        Held { contender: self.clone(), version, until: began + self.lasts() }
+    }
+
+    /// Gives the lease up if it is this contender's, so that the next one need not wait: also when it was taken or renewed
+    /// by a commit whose end nobody waited for.
+    ///
+    /// # Errors
+    /// See [`CommitError`]; the next one waits, and no harm is done.
+    pub async fn release(self) -> Result<(), CommitError> {
+        for attempt in 1.. {
+            let row = self.store.peek(self.aggregate.clone()).get(&self.row, &()).await?;
+            let Some(row) = row.filter(|row| row.value.holder == self.holder) else { return Ok(()) };
+            let mut commit = Commit::at(self.aggregate.clone());
+            commit.expect(&self.row, &(), row.version);
+            commit.delete(&self.row, &());
+            match self.store.commit(commit).await {
+                Err(CommitError::Conflict) if attempt < limits::UPDATE_TRIES => self.store.pause(attempt).await,
+                done => return done.map(drop),
+            }
+        }
+        Ok(())
     }
 
     /// From before the commit was sent until the work has to stop.
@@ -189,7 +212,7 @@ impl Held {
         self.version
     }
 
-    /// How long the work may go on. Renewing is due when a third of [`LEASE`](limits::LEASE) has passed.
+    /// How long the work may go on.
     pub fn left(&self) -> Duration {
         self.until.saturating_duration_since(self.contender.store.clock().monotonic())
     }
@@ -197,13 +220,16 @@ impl Held {
     /// Renews the lease, by one commit with what `also` adds to it: the cursor, and what follows from its move.
     ///
     /// # Errors
-    /// See [`LeaseError`]. After [`Lost`](LeaseError::Lost) there is nothing to do but to [contend](Self::contend) anew.
+    /// See [`LeaseError`]. After [`Lost`](LeaseError::Lost) there is nothing to do but to [contend](Self::contender) anew.
     pub async fn renew(&mut self, also: impl FnOnce(&mut Commit)) -> Result<Committed, LeaseError> {
         let mut commit = self.contender.claim(self.version);
         also(&mut commit);
         let began = self.contender.store.clock().monotonic();
         let committed = match self.contender.store.commit(commit).await {
             Ok(committed) => committed,
+            Err(CommitError::Conflict) if self.is_ours().await => {
+                return Err(LeaseError::Commit(CommitError::Conflict));
+            }
             Err(CommitError::Conflict | CommitError::OutcomeUnknown { .. }) => {
                 self.until = began;
                 return Err(LeaseError::Lost);
@@ -215,21 +241,34 @@ impl Held {
         Ok(committed)
     }
 
-    /// Wants the lease again, after it was lost.
-    #[must_use]
-    pub fn contend(self) -> Contender {
-        self.contender
+    /// Whether the row is still what we wrote, so that a conflict was about something else.
+    async fn is_ours(&self) -> bool {
+        let Contender { store, aggregate, row, .. } = &self.contender;
+        let now = store.peek(aggregate.clone()).get(row, &()).await;
+        now.is_ok_and(|row| row.is_some_and(|row| row.version == self.version))
     }
 
-    /// Gives the lease up, so that the next one need not wait.
+    /// How long until it should be renewed though there is nothing to write: a third of its time after the last commit.
+    /// `None` where nobody waits for it to lapse: in
+    /// a store that this process has for itself an idle lease costs nothing.
+    pub fn renewal(&self) -> Option<Duration> {
+        if self.contender.store.0.engine.opening().is_some() {
+            return None;
+        }
+        let then_left = self.contender.lasts().saturating_sub(self.contender.ttl / 3);
+        Some(self.left().saturating_sub(then_left))
+    }
+
+    /// Who holds it, to want it again after it was lost.
+    pub fn contender(&self) -> &Contender {
+        &self.contender
+    }
+
+    /// Gives the lease up, so that the next one need not wait; see [`Contender::release`].
     ///
     /// # Errors
     /// See [`CommitError`]; the next one waits, and no harm is done.
     pub async fn release(self) -> Result<(), CommitError> {
-        let Contender { store, aggregate, row, .. } = self.contender;
-        let mut commit = Commit::at(aggregate);
-        commit.expect(&row, &(), self.version);
-        commit.delete(&row, &());
-        store.commit(commit).await.map(drop)
+        self.contender.release().await
     }
 }

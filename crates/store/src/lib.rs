@@ -18,7 +18,9 @@
 //! - A cursor in a log never skips an acknowledged entry, and of two entries the one acknowledged before the other was begun
 //!   has the smaller id, whatever clocks do. An entry may come twice, with the same key.
 //! - Work on two aggregates is two commits. A unique name is a [**claim**](ClaimKind), which binds only while its owner's
-//!   row names it. Work that one process at a time does has a [**lease**](LeaseKind), which stands beside its cursor.
+//!   row names it. Work that one process at a time does has a [**lease**](LeaseKind), which stands beside its cursor. Work
+//!   that is long, comes second or is for later is a [**job**](JobKind), staged in a commit and run step by step by a
+//!   [worker](JobWorker).
 //!
 //! SQLite, the engine here, gives more than that. Components rely on the sentences above only, and try themselves on
 //! [`loose`], which gives no more.
@@ -85,7 +87,7 @@
 //! # How it is built
 //!
 //! [`Store`] and everything typed is a thin skin over one object-safe [`Engine`](engine::Engine) that speaks bytes: limits,
-//! encoding and claims are written once, above it.
+//! encoding, claims, leases and jobs are written once, above it.
 
 mod checksum;
 mod claim;
@@ -95,6 +97,7 @@ pub mod engine;
 mod error;
 mod hybrid;
 mod id;
+mod jobs;
 mod key;
 mod lease;
 pub mod limits;
@@ -113,6 +116,7 @@ pub use claim::{Claim, ClaimKind, Names, Owner, TakeError};
 pub use commit::{Appended, BodyRef, Commit, Committed, NewBody, NewEntry, RowOpts};
 pub use error::{CommitError, Corrupt, OpenError, ReadError, Reason, UpdateError};
 pub use id::{CommitId, EntryId, EntryIdError, Version};
+pub use jobs::{Failed, JobId, JobKind, JobWorker, Jobs, ParkedJob, Pass, Step, Work};
 pub use key::{Key, KeyBuf, Leads};
 pub use lease::{Contender, Held, LeaseError, LeaseKind, Look};
 pub use limits::Limit;

@@ -47,6 +47,30 @@ pub const CLAIM_GRACE: Duration = Duration::from_secs(10);
 pub const LEASE: Duration = Duration::from_secs(15);
 /// When to look at a lease again that a rival may just have taken.
 pub const LEASE_RETRY: Duration = Duration::from_millis(200);
+/// Into how many parts jobs are divided. Each is worked off by one process at a time.
+pub const JOB_SHARDS: u8 = 4;
+/// Jobs of one part whose steps run at the same time.
+pub const JOBS_AT_ONCE: usize = 16;
+/// Bytes of the arguments of a job, as JSON.
+pub const JOB_ARGS: usize = 32 << 10;
+/// Bytes of the cursor that a step of a job hands on, as JSON.
+pub const JOB_CURSOR: usize = 16 << 10;
+/// Bytes that are kept of what made a job fail.
+pub const JOB_ERROR: usize = 1 << 10;
+/// How long one step of a job may take.
+pub const JOB_STEP: Duration = Duration::from_secs(5 * 60);
+/// Failures in a row after which a job is parked.
+pub const JOB_FAILURES: u32 = 20;
+/// How long a job waits after its first failure. Each further one doubles that, up to [`JOB_PAUSE_MOST`].
+pub const JOB_PAUSE: Duration = Duration::from_secs(1);
+/// The longest that a job waits after a failure.
+pub const JOB_PAUSE_MOST: Duration = Duration::from_secs(60 * 60);
+/// How often a worker looks for jobs that other processes staged or the operator revived.
+pub const JOB_POLL: Duration = Duration::from_secs(5);
+/// How long a job of a kind that this process does not know waits for one that does.
+pub const JOB_UNKNOWN: Duration = Duration::from_secs(60);
+/// How long a job that is done is remembered, so that it is not done again when its entry in the log comes twice.
+pub const JOB_MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long an ephemeral aggregate's version is kept beyond its last row.
 pub const EPHEMERAL_MEMORY: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 /// How long one operation may wait by default.
@@ -74,6 +98,9 @@ pub enum Limit {
     /// [`ENTRY`].
     #[error("an entry has at most {ENTRY} bytes")]
     Entry,
+    /// [`JOB_ARGS`].
+    #[error("the arguments of a job have at most {JOB_ARGS} bytes")]
+    JobArgs,
     /// [`KEY`].
     #[error("a key has at most {KEY} bytes")]
     Key,

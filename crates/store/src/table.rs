@@ -9,6 +9,13 @@ use crate::{
     key::{self, Key},
 };
 
+/// Tags from here on are the store's own, as 0 is.
+pub(crate) const OWN_TAGS: u16 = 0xff00;
+
+const fn check_tag(tag: u16) {
+    assert!(tag != 0 && tag < OWN_TAGS, "tag 0 and those from 0xff00 on are the store's own");
+}
+
 /// How long an aggregate lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
@@ -30,7 +37,7 @@ pub enum Size {
 
 /// A kind of aggregate, named by ids of type `I`.
 ///
-/// Tags are numbers from 1 on, unique among aggregates, and never used again for something else. The same holds for
+/// Tags are numbers from 1 to 0xfeff, unique among aggregates, and never used again for something else. The same holds for
 /// guarded tables, plain tables and logs, each among themselves.
 pub struct Aggregate<I> {
     tag: u16,
@@ -42,7 +49,12 @@ pub struct Aggregate<I> {
 impl<I> Aggregate<I> {
     /// Declares a kind of aggregate.
     pub const fn new(tag: u16, name: &'static str, life: Life) -> Self {
-        assert!(tag != 0, "tag 0 is the store's own");
+        check_tag(tag);
+        Self::own(tag, name, life)
+    }
+
+    /// As [`new`](Self::new), with a tag of the store's own.
+    pub(crate) const fn own(tag: u16, name: &'static str, life: Life) -> Self {
         Self { tag, name, life, id: PhantomData }
     }
 
@@ -112,7 +124,12 @@ pub struct Guarded<K, V> {
 impl<K, V> Guarded<K, V> {
     /// Declares a table in aggregates of that kind.
     pub const fn new<I>(tag: u16, name: &'static str, of: &Aggregate<I>, size: Size) -> Self {
-        assert!(tag != 0, "tag 0 is the store's own");
+        check_tag(tag);
+        Self::own(tag, name, of, size)
+    }
+
+    /// As [`new`](Self::new), with a tag of the store's own.
+    pub(crate) const fn own<I>(tag: u16, name: &'static str, of: &Aggregate<I>, size: Size) -> Self {
         Self { tag, name, of: of.tag, size, row: PhantomData }
     }
 
@@ -140,7 +157,12 @@ pub struct Plain<P, K, V> {
 impl<P, K, V> Plain<P, K, V> {
     /// Declares a table.
     pub const fn new(tag: u16, name: &'static str) -> Self {
-        assert!(tag != 0, "tag 0 is the store's own");
+        check_tag(tag);
+        Self::own(tag, name)
+    }
+
+    /// As [`new`](Self::new), with a tag of the store's own.
+    pub(crate) const fn own(tag: u16, name: &'static str) -> Self {
         Self { tag, name, row: PhantomData }
     }
 
@@ -169,7 +191,18 @@ impl<I> LogKind<I> {
     /// Declares a kind of log. Entries expire after `ttl`; for `memory` beyond that a reader is told that he lost
     /// some. `bucket` is the time that distributed engines keep in one partition.
     pub const fn new(tag: u16, name: &'static str, ttl: Option<Duration>, memory: Duration, bucket: Duration) -> Self {
-        assert!(tag != 0, "tag 0 is the store's own");
+        check_tag(tag);
+        Self::own(tag, name, ttl, memory, bucket)
+    }
+
+    /// As [`new`](Self::new), with a tag of the store's own.
+    pub(crate) const fn own(
+        tag: u16,
+        name: &'static str,
+        ttl: Option<Duration>,
+        memory: Duration,
+        bucket: Duration,
+    ) -> Self {
         Self { tag, name, ttl, memory, bucket, id: PhantomData }
     }
 

@@ -1,23 +1,12 @@
 //! Unique names.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
-
-use async_trait::async_trait;
 use store::{
-    ClaimKind, Commit, CommitError, Committed, EntryId, Guarded, LogRef, Names, ReadError, Rows, Size, Store,
-    TakeError, UpdateError,
-    engine::{Engine, EntryPage, Head, HeadQuery, LogQuery, RawCommit, Report, RowPage, RowQuery},
-    limits,
+    ClaimKind, Commit, CommitError, Guarded, Names, ReadError, Rows, Size, Store, TakeError, UpdateError, limits,
 };
 
 use crate::{
     bench::{Bench, THING, rounds},
+    killed::killed,
     unsure::{Fate, unsure},
 };
 
@@ -71,64 +60,6 @@ async fn named(store: &Store, ids: std::ops::Range<u64>, text: &str) -> Vec<u64>
         }
     }
     owners
-}
-
-/// An engine that fails from its `n`th call on: whoever uses it is as good as killed there. With `after`, the call in
-/// which that happens is still carried out, as when the process dies before it hears the answer.
-struct Killed {
-    engine: Arc<dyn Engine>,
-    calls: AtomicUsize,
-    kill_at: usize,
-    after: bool,
-}
-
-impl Killed {
-    fn fate(&self) -> (bool, bool) {
-        let call = self.calls.fetch_add(1, Ordering::SeqCst);
-        (call < self.kill_at || (self.after && call == self.kill_at), call >= self.kill_at)
-    }
-}
-
-#[async_trait]
-impl Engine for Killed {
-    async fn head(&self, query: &HeadQuery) -> Result<Head, ReadError> {
-        match self.fate() {
-            (_, true) => Err(ReadError::Unavailable { retry_after: limits::RETRY_AFTER }),
-            _ => self.engine.head(query).await,
-        }
-    }
-
-    async fn rows(&self, query: &RowQuery) -> Result<RowPage, ReadError> {
-        match self.fate() {
-            (_, true) => Err(ReadError::Unavailable { retry_after: limits::RETRY_AFTER }),
-            _ => self.engine.rows(query).await,
-        }
-    }
-
-    async fn entries(&self, query: &LogQuery) -> Result<EntryPage, ReadError> {
-        self.engine.entries(query).await
-    }
-
-    async fn commit(&self, commit: &Arc<RawCommit>, deadline: Duration) -> Result<Committed, CommitError> {
-        let (does, dies) = self.fate();
-        let done = if does { Some(self.engine.commit(commit, deadline).await) } else { None };
-        match (done, dies) {
-            (Some(done), false) => done,
-            _ => Err(CommitError::Unavailable { retry_after: limits::RETRY_AFTER }),
-        }
-    }
-
-    async fn trim(&self, log: &LogRef, upto: EntryId) -> Result<(), ReadError> {
-        self.engine.trim(log, upto).await
-    }
-
-    async fn housekeep(&self, budget: Duration) -> Report {
-        self.engine.housekeep(budget).await
-    }
-
-    async fn close(&self) {
-        self.engine.close().await;
-    }
 }
 
 pub async fn claim_one_owner(bench: Bench) {
@@ -188,9 +119,7 @@ async fn interrupted(bench: &Bench) {
             let (me, rival, text) = (id, id + 1, format!("name {id}"));
             id += 2;
             settle(&bench.store, me, &format!("old {me}")).await.unwrap();
-            let killed =
-                |engine| -> Arc<dyn Engine> { Arc::new(Killed { engine, calls: AtomicUsize::new(0), kill_at, after }) };
-            let first = rename(&bench.store.wrapped(killed), me, &text).await;
+            let first = rename(&killed(&bench.store, kill_at, after), me, &text).await;
             let before = named(&bench.store, me..rival + 1, &text).await;
             assert!(before.is_empty() || before == [me]);
             let at_once = settle(&bench.store, rival, &text).await;

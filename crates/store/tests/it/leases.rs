@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use store::{
-    Commit, Contender, Feed, Guarded, Held, Json, LeaseError, LeaseKind, Look, Size, Store,
+    Commit, CommitError, Contender, Feed, Guarded, Held, Json, LeaseError, LeaseKind, Look, Size, Store,
     limits::{DEADLINE, LEASE},
 };
 use types::{Clock, ManualClock, SeededRng, Timestamp};
@@ -13,16 +13,16 @@ use crate::bench::{Bench, Kind, THING, entry};
 const LEASE_OF: LeaseKind<u64> = LeaseKind::new(15, "lease", &THING);
 const CURSOR: Guarded<(), Json<u64>> = Guarded::new(16, "cursor", &THING, Size::Row);
 
-async fn held(contender: Contender) -> Held {
+async fn held(mut contender: Contender) -> Held {
     match contender.look().await.unwrap() {
         Look::Held(held) => held,
-        Look::Busy { .. } => panic!("another has it"),
+        Look::Busy(_) => panic!("another has it"),
     }
 }
 
-async fn busy(contender: Contender) -> (Duration, Contender) {
+async fn busy(mut contender: Contender) -> (Duration, Contender) {
     match contender.look().await.unwrap() {
-        Look::Busy { again, contender } => (again, contender),
+        Look::Busy(again) => (again, contender),
         Look::Held(_) => panic!("it was another's"),
     }
 }
@@ -63,7 +63,7 @@ pub async fn lease_fenced(bench: Bench) {
     assert_eq!(bench.texts(&bench.owed(1)).await, [""; 0]);
 
     // Giving up what is not his harms nobody.
-    first.release().await.unwrap_err();
+    first.release().await.unwrap();
     second.renew(moved_to(3)).await.unwrap();
     second.release().await.unwrap();
     let third = held(bench.store.contend(&LEASE_OF, &1)).await;
@@ -80,6 +80,17 @@ async fn reopened(bench: Bench, held_before: Held) {
     drop(held_before);
     let bench = bench.reopened();
     held(bench.store.contend(&LEASE_OF, &1)).await;
+}
+
+/// A conflict about another row that the same commit expected is told as such, and the lease stays.
+pub async fn conflict_elsewhere_is_not_lost(bench: Bench) {
+    let mut held = held(bench.store.contend(&LEASE_OF, &1)).await;
+    held.renew(moved_to(1)).await.unwrap();
+    let absent = |commit: &mut Commit| commit.expect_absent(&CURSOR, &());
+    assert_eq!(held.renew(absent).await.unwrap_err(), LeaseError::Commit(CommitError::Conflict));
+    assert!(held.is_held());
+    held.renew(moved_to(2)).await.unwrap();
+    assert_eq!(cursor(&bench).await, Some(2));
 }
 
 /// Of many who want it one has it, and it changes hands only when he is silent.
@@ -101,7 +112,7 @@ pub async fn lease_one_holder(bench: Bench) {
     }
     // He does not any more: all look at the same time, and one gets it.
     bench.clock.advance(LEASE * 2);
-    let looks = others.into_iter().map(|other| tokio::spawn(other.look()));
+    let looks = others.into_iter().map(|mut other| tokio::spawn(async move { other.look().await }));
     let mut winners = 0;
     for look in looks.collect::<Vec<_>>() {
         winners += usize::from(matches!(look.await.unwrap().unwrap(), Look::Held(_)));

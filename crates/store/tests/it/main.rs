@@ -7,6 +7,8 @@ mod chain;
 mod claims;
 mod commits;
 mod folder;
+mod jobs;
+mod killed;
 mod leases;
 mod limits;
 mod logs;
@@ -44,5 +46,8 @@ contract! {
         body_shared_once trimmed_is_not_lost backwards;
     limits: limits_typed;
     claims: claim_one_owner claim_binds_while_named;
-    leases: lease_fenced lease_one_holder lease_without_wall_clock;
+    leases: lease_fenced lease_one_holder lease_without_wall_clock
+        conflict_elsewhere_is_not_lost;
+    jobs: job_resumes timer_fires_once_due job_only_if_committed failing_job_is_parked stopped_worker_moves_nothing
+        worker_wakes_and_leaves;
 }

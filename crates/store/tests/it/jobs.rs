@@ -1,0 +1,342 @@
+//! Jobs: run if their commit was done, from step to step, whatever dies in between.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use store::{
+    Commit, CommitError, Failed, JobKind, JobWorker, Jobs, Json, Step, Store, Work,
+    limits::{JOB_ARGS, JOB_FAILURES, JOB_MEMORY, JOB_PAUSE_MOST, LEASE, Limit},
+};
+use tokio::sync::{Notify, oneshot};
+use types::Clock;
+
+use crate::{
+    bench::{Bench, COUNT, THING, entry, eventually, rounds},
+    killed::{killed, shared},
+};
+
+/// Counts a thing up to a number, one a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Upto {
+    thing: u64,
+    to: u64,
+}
+
+const COUNT_UP: JobKind<Upto, u64> = JobKind::new("count-up");
+
+/// How often each step was run, by thing and number.
+type Ran = Arc<Mutex<HashMap<(u64, u64), usize>>>;
+
+struct CountUp {
+    store: Store,
+    ran: Ran,
+}
+
+impl Work for CountUp {
+    type Args = Upto;
+    type Cursor = u64;
+
+    async fn step(&self, Upto { thing, to }: Upto, cursor: Option<u64>) -> Result<Step<u64>, Failed> {
+        let next = cursor.unwrap_or(0) + 1;
+        *self.ran.lock().unwrap().entry((thing, next)).or_default() += 1;
+        let counted = self.store.update(THING.of(&thing), |view| async move {
+            let count = view.get(&COUNT, &()).await?.map_or(0, |row| row.value.0);
+            if count >= next {
+                return Ok::<_, store::ReadError>((Commit::free(), ()));
+            }
+            let mut commit = Commit::on(&view);
+            commit.put(&COUNT, &(), &Json(next));
+            commit.append(&crate::bench::OWED, &thing, entry(next.to_string()));
+            Ok((commit, ()))
+        });
+        counted.await?;
+        Ok(if next < to { Step::Next(next) } else { Step::Done })
+    }
+}
+
+fn counting(store: &Store, ran: &Ran) -> Vec<JobWorker> {
+    let work = CountUp { store: store.clone(), ran: Arc::clone(ran) };
+    store.job_workers(Jobs::new().with(&COUNT_UP, work))
+}
+
+async fn stage(bench: &Bench, args: Upto, after: Option<Duration>) {
+    let at = after.map(|after| bench.clock.now() + after);
+    let commit = || {
+        let mut commit = Commit::free();
+        commit.job(&COUNT_UP, &args, at);
+        commit
+    };
+    bench.sure(commit).await;
+}
+
+/// Every worker once, as far as it comes. Returns the number of steps.
+async fn pass(workers: &mut [JobWorker]) -> usize {
+    let mut steps = 0;
+    for worker in workers {
+        if let Ok(pass) = worker.pass().await {
+            steps += pass.steps;
+        }
+    }
+    steps
+}
+
+/// Passes until something is so, a second each.
+async fn until(bench: &Bench, workers: &mut [JobWorker], mut so: impl AsyncFnMut() -> bool) {
+    for _ in 0..500 {
+        if so().await {
+            return;
+        }
+        pass(workers).await;
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    panic!("it never came to that");
+}
+
+/// Killed at any call, in the work or around it, before or after it was carried out: whoever comes next goes on from there,
+/// and no step is done but by those two.
+pub async fn job_resumes(bench: Bench) {
+    const TO: u64 = 3;
+    let mut thing = 1000;
+    for after in [false, true] {
+        for kill_at in 0.. {
+            thing += 1;
+            stage(&bench, Upto { thing, to: TO }, None).await;
+            let ran = Ran::default();
+            let mut dying = counting(&killed(&bench.store, kill_at, after), &ran);
+            pass(&mut dying).await;
+            let lived = bench.count(thing).await == Some(TO) && pass(&mut dying).await == 0;
+            drop(dying);
+
+            let mut next = counting(&shared(&bench.store), &ran);
+            until(&bench, &mut next, async || bench.count(thing).await == Some(TO)).await;
+            pass(&mut next).await;
+            assert_eq!(bench.texts(&bench.owed(thing)).await, ["1", "2", "3"], "killed at {kill_at}");
+            for ((_, step), times) in ran.lock().unwrap().iter() {
+                assert!((1..=2).contains(times), "killed at {kill_at}: step {step} was run {times} times");
+            }
+            for worker in next {
+                worker.release().await;
+            }
+            if lived && kill_at > 60 {
+                break;
+            }
+        }
+    }
+}
+
+/// Not before its time, then at once, and once.
+pub async fn timer_fires_once_due(bench: Bench) {
+    let ran = Ran::default();
+    let mut workers = counting(&bench.store, &ran);
+    const MINUTE: Duration = Duration::from_secs(60);
+    for thing in 0..20 {
+        stage(&bench, Upto { thing, to: 1 }, Some(MINUTE)).await;
+    }
+    assert_eq!(pass(&mut workers).await, 0);
+    bench.clock.advance(MINUTE - Duration::from_millis(1));
+    assert_eq!(pass(&mut workers).await, 0);
+    bench.clock.advance(Duration::from_millis(1));
+    assert_eq!(pass(&mut workers).await, 20);
+    for _ in 0..10 {
+        bench.clock.advance(JOB_MEMORY / 5);
+        bench.store.housekeep(MINUTE).await;
+        assert_eq!(pass(&mut workers).await, 0);
+    }
+    // What is done is not even remembered any more.
+    assert!(ran.lock().unwrap().values().all(|times| *times == 1));
+    for worker in workers {
+        worker.release().await;
+    }
+    rivals(&bench).await;
+}
+
+/// Several processes at once: one of them runs it.
+async fn rivals(bench: &Bench) {
+    let ran = Ran::default();
+    let mut rivals: Vec<_> = (0..4).map(|_| counting(&shared(&bench.store), &ran)).collect();
+    for thing in 100..100 + rounds(40) as u64 {
+        stage(bench, Upto { thing, to: 1 }, Some(Duration::from_secs(thing % 10))).await;
+        let mut passes = tokio::task::JoinSet::new();
+        for mut workers in std::mem::take(&mut rivals) {
+            passes.spawn(async move {
+                pass(&mut workers).await;
+                workers
+            });
+        }
+        rivals = passes.join_all().await;
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    let last = 99 + rounds(40) as u64;
+    for workers in &mut rivals {
+        until(bench, workers, async || bench.count(last).await == Some(1)).await;
+    }
+    let ran = ran.lock().unwrap();
+    assert!(ran.len() == rounds(40) && ran.values().all(|times| *times == 1), "{ran:?}");
+}
+
+/// A commit that is not done leaves no job behind.
+pub async fn job_only_if_committed(bench: Bench) {
+    let view = bench.view(1).await;
+    bench.set(1, |_| {}).await;
+    let mut late = Commit::on(&view);
+    late.job(&COUNT_UP, &Upto { thing: 7, to: 1 }, None);
+    assert_eq!(bench.store.commit(late).await, Err(CommitError::Conflict));
+
+    let mut vast = Commit::free();
+    vast.job(&JobKind::<String>::new("vast"), &"x".repeat(JOB_ARGS), None);
+    assert_eq!(bench.store.commit(vast).await, Err(CommitError::TooLarge { what: Limit::JobArgs }));
+
+    let ran = Ran::default();
+    assert_eq!(pass(&mut counting(&bench.store, &ran)).await, 0);
+    assert!(ran.lock().unwrap().is_empty());
+}
+
+/// Fails until it may not any more, and once by panicking.
+struct Failing(Arc<Mutex<bool>>);
+
+impl Work for Failing {
+    type Args = String;
+    type Cursor = ();
+
+    async fn step(&self, args: String, _: Option<()>) -> Result<Step<()>, Failed> {
+        if *self.0.lock().unwrap() { Err(Failed::new(format!("{args}: no"))) } else { Ok(Step::Done) }
+    }
+}
+
+struct Panicking;
+
+impl Work for Panicking {
+    type Args = ();
+    type Cursor = ();
+
+    async fn step(&self, (): (), _: Option<()>) -> Result<Step<()>, Failed> {
+        panic!("the step of a test")
+    }
+}
+
+/// What fails is tried again, later each time, then shown to the operator, and goes on when he says so.
+pub async fn failing_job_is_parked(bench: Bench) {
+    const FAIL: JobKind<String> = JobKind::new("fail");
+    const PANIC: JobKind<()> = JobKind::new("panic");
+    const UNKNOWN: JobKind<()> = JobKind::new("of a newer release");
+    let stage = || {
+        let mut commit = Commit::free();
+        commit.job(&FAIL, &"why".to_owned(), None);
+        commit.job(&PANIC, &(), None);
+        commit.job(&UNKNOWN, &(), None);
+        commit
+    };
+    bench.sure(stage).await;
+    let fails = Arc::new(Mutex::new(true));
+    let jobs = Jobs::new().with(&FAIL, Failing(Arc::clone(&fails))).with(&PANIC, Panicking);
+    let mut workers = bench.store.job_workers(jobs);
+    let started = bench.clock.now();
+    assert_eq!(pass(&mut workers).await, 3);
+    assert_eq!(pass(&mut workers).await, 0, "not again at once");
+    for n in 1..JOB_FAILURES {
+        assert_eq!(bench.store.parked_jobs(10).await.unwrap(), [], "after {n} failures");
+        bench.clock.advance(JOB_PAUSE_MOST * 3 / 2);
+        pass(&mut workers).await;
+    }
+    let mut parked = bench.store.parked_jobs(10).await.unwrap();
+    parked.sort_by(|a, b| a.kind.cmp(&b.kind));
+    let shown: Vec<_> = parked.iter().map(|job| (job.kind.as_str(), job.since)).collect();
+    assert_eq!(shown, [("fail", started), ("panic", started)], "what nobody knows here is not held against it");
+    assert_eq!((parked[0].error.as_str(), parked[0].args.as_str()), ("why: no", Some("why")));
+    assert!(parked[1].error.contains("panic"), "{}", parked[1].error);
+
+    *fails.lock().unwrap() = false;
+    bench.clock.advance(JOB_PAUSE_MOST * 3 / 2);
+    assert_eq!(pass(&mut workers).await, 1, "only the one that nobody knows");
+    let id = parked[0].id.to_string().parse().unwrap();
+    assert!(bench.store.revive_job(&id).await.unwrap());
+    assert_eq!(pass(&mut workers).await, 1);
+    assert!(!bench.store.revive_job(&id).await.unwrap());
+    assert_eq!(bench.store.parked_jobs(10).await.unwrap().len(), 1);
+}
+
+/// Waits in each step until it is let go.
+struct Gated {
+    entered: Arc<Notify>,
+    leave: Arc<Notify>,
+}
+
+impl Work for Gated {
+    type Args = ();
+    type Cursor = u64;
+
+    async fn step(&self, (): (), cursor: Option<u64>) -> Result<Step<u64>, Failed> {
+        self.entered.notify_one();
+        self.leave.notified().await;
+        Ok(if cursor.is_none() { Step::Next(1) } else { Step::Done })
+    }
+}
+
+/// Who was stopped in a step and lost the lease writes nothing of it down.
+pub async fn stopped_worker_moves_nothing(bench: Bench) {
+    const GATED: JobKind<(), u64> = JobKind::new("gated");
+    bench
+        .sure(|| {
+            let mut commit = Commit::free();
+            commit.job(&GATED, &(), None);
+            commit
+        })
+        .await;
+    let gate = || (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let workers = |(entered, leave): &(Arc<Notify>, Arc<Notify>)| {
+        let work = Gated { entered: Arc::clone(entered), leave: Arc::clone(leave) };
+        shared(&bench.store).job_workers(Jobs::new().with(&GATED, work))
+    };
+    let (first, second) = (gate(), gate());
+    let (mut stopped, mut next) = (workers(&first), workers(&second));
+    let stopped = tokio::spawn(async move {
+        let steps = pass(&mut stopped).await;
+        (steps, stopped)
+    });
+    first.0.notified().await;
+
+    // Another finds the lease unchanged for long enough, runs the first step too, and comes to the second.
+    second.1.notify_one();
+    let clock = Arc::clone(&bench.clock);
+    let overtaken = tokio::spawn(async move {
+        pass(&mut next).await;
+        clock.advance(LEASE * 2);
+        pass(&mut next).await
+    });
+    second.0.notified().await;
+    second.0.notified().await;
+
+    first.1.notify_one();
+    let (steps, mut stopped) = stopped.await.unwrap();
+    assert_eq!(steps, 0, "its step came to nothing");
+    assert_eq!(pass(&mut stopped).await, 0, "the work is another's");
+    second.1.notify_one();
+    assert_eq!(overtaken.await.unwrap(), 2);
+}
+
+/// A worker that runs by itself is woken by what is staged, and gives its shard up when it is told to stop.
+pub async fn worker_wakes_and_leaves(bench: Bench) {
+    let ran = Ran::default();
+    for round in 0..3 {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = futures_util::FutureExt::shared(async move { drop(stopped.await) });
+        let store = shared(&bench.store);
+        let mut running = tokio::task::JoinSet::new();
+        for worker in counting(&store, &ran) {
+            running.spawn(worker.run(stopped.clone()));
+        }
+        for thing in round * 10..round * 10 + 8 {
+            stage(&bench, Upto { thing, to: 2 }, None).await;
+        }
+        for thing in round * 10..round * 10 + 8 {
+            eventually("it is done", async || bench.count(thing).await == Some(2)).await;
+        }
+        drop(stop);
+        running.join_all().await;
+        // No clock has moved: who comes next need not wait for a lease to lapse.
+    }
+}
