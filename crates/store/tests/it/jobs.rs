@@ -8,11 +8,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use store::{
-    Commit, CommitError, Failed, JobKind, JobWorker, Jobs, Json, Step, Store, Work,
+    Commit, CommitError, CommitId, Failed, JobKind, JobWorker, Jobs, Json, Step, Store, Work,
     limits::{JOB_ARGS, JOB_FAILURES, JOB_MEMORY, JOB_PAUSE_MOST, LEASE, Limit},
 };
 use tokio::sync::{Notify, oneshot};
 use types::Clock;
+use uuid::Uuid;
 
 use crate::{
     bench::{Bench, COUNT, THING, entry, eventually, rounds},
@@ -193,6 +194,21 @@ pub async fn job_only_if_committed(bench: Bench) {
     let ran = Ran::default();
     assert_eq!(pass(&mut counting(&bench.store, &ran)).await, 0);
     assert!(ran.lock().unwrap().is_empty());
+}
+
+/// A commit whose outcome nobody told is sent again and done again where no aggregate recognises it; so may an entry of a
+/// log come twice. It is one job, also when it was done in between.
+pub async fn job_entry_twice_is_one_job(bench: Bench) {
+    let ran = Ran::default();
+    let mut workers = counting(&bench.store, &ran);
+    for round in 0..3 {
+        for _ in 0..2 {
+            let mut commit = Commit::free().id(CommitId(Uuid::from_u128(7)));
+            commit.job(&COUNT_UP, &Upto { thing: 7, to: 2 }, None);
+            bench.store.commit(commit).await.unwrap();
+        }
+        assert_eq!(pass(&mut workers).await, if round == 0 { 2 } else { 0 });
+    }
 }
 
 /// Fails until it may not any more, and once by panicking.

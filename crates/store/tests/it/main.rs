@@ -7,6 +7,7 @@ mod chain;
 mod claims;
 mod commits;
 mod folder;
+mod histories;
 mod jobs;
 mod killed;
 mod leases;
@@ -14,6 +15,7 @@ mod limits;
 mod logs;
 mod outcomes;
 mod rows;
+mod sweeps;
 mod unsure;
 
 macro_rules! contract {
@@ -49,5 +51,7 @@ contract! {
     leases: lease_fenced lease_one_holder lease_without_wall_clock
         conflict_elsewhere_is_not_lost;
     jobs: job_resumes timer_fires_once_due job_only_if_committed failing_job_is_parked stopped_worker_moves_nothing
-        worker_wakes_and_leaves;
+        job_entry_twice_is_one_job worker_wakes_and_leaves;
+    sweeps: help_first slow_is_not_dead drain_meets_no_tombstones;
+    histories: agrees_with_model writers_form_a_chain;
 }
