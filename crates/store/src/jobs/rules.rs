@@ -136,7 +136,8 @@ mod tests {
         assert_eq!(fate, Fate::Parked);
         assert_eq!(waited[..6], [1, 2, 4, 8, 16, 32]);
         assert_eq!((waited.len(), waited.last()), (19, Some(&3600)));
-        assert_eq!((job.state, job.failures, job.cursor), (State::Parked, 20, Some(json!(7))), "the cursor stays");
+        let shown = (job.state, job.failures, job.cursor.clone());
+        assert_eq!(shown, (State::Parked, 20, Some(json!(7))), "the cursor stays");
         let again = revived(job);
         assert_eq!((again.state, again.failures, again.cursor), (State::Waiting, 0, Some(json!(7))));
         assert_eq!(pause(1, 1.0), Duration::from_millis(1500));
