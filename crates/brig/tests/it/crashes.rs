@@ -22,6 +22,35 @@ async fn choose(backend: &Backend, user: types::UserId, handle: &str) -> Told {
     backend.send(Ask::put("/self/handle", json!({"handle": handle})).by(user)).await
 }
 
+/// Killed after any number of commits of a registration, or of a change of handle: who was told that he has the name has
+/// it, and who has it not does not keep it from others.
+pub async fn killed_at_every_commit(on: Engine) {
+    for commits in 0..8 {
+        let (backend, faults) = Backend::mortal(on).await;
+        let bob = backend.user("bob").await;
+        faults.die_at(commits);
+        let first = register(&backend, "a@users.example").await;
+        faults.heal();
+        backend.advance(GRACE);
+        let again = register(&backend, "a@users.example").await;
+        assert!(matches!((first.status.as_u16(), again.status.as_u16()), (201, 409) | (503, 201 | 409)), "{commits}");
+        let login = json!({"email": "a@users.example", "password": PASSWORD});
+        let alice = backend.login(login, true).await.is(200).json["user"].as_str().unwrap().parse().unwrap();
+
+        backend.advance(GRACE);
+        faults.die_at(commits);
+        let chosen = choose(&backend, alice, "prize").await;
+        faults.heal();
+        backend.advance(GRACE);
+        let rival = choose(&backend, bob, "prize").await;
+        assert!(matches!((chosen.status.as_u16(), rival.status.as_u16()), (200, 409) | (503, 200 | 409)), "{commits}");
+        for (user, has) in [(alice, rival.status == 409), (bob, rival.status == 200)] {
+            let own = backend.send(Ask::get("/self").by(user)).await;
+            assert_eq!(own.json["handle"] == "prize", has, "{commits}");
+        }
+    }
+}
+
 pub async fn a_claimed_address_without_an_account_binds_nothing(on: Engine) {
     let (backend, faults) = Backend::mortal(on).await;
     faults.die_after("name/email");

@@ -56,6 +56,8 @@ pub enum Truth {
 enum State {
     /// No commit is done any more.
     Dead,
+    /// Dead after so many commits of any kind.
+    DiesAt(usize),
     /// Dead after the next commit on that kind of aggregate.
     DiesAfter(&'static str),
     /// Dead before the next commit on that kind of aggregate.
@@ -80,6 +82,11 @@ impl Faulty {
     /// Does the next commit on that kind of aggregate and none after it, as if the process had been killed then.
     pub fn die_after(&self, kind: &'static str) {
         self.set(State::DiesAfter(kind));
+    }
+
+    /// Does so many commits, of whatever kind, and none after them.
+    pub fn die_at(&self, commits: usize) {
+        self.set(State::DiesAt(commits));
     }
 
     /// Does neither the next commit on that kind of aggregate nor any after it.
@@ -134,6 +141,8 @@ impl Faulty {
         let now = *state;
         let (this, then) = match now {
             State::Dead => (State::Dead, State::Dead),
+            State::DiesAt(0) => (State::Dead, State::Dead),
+            State::DiesAt(commits) => (State::Fine, State::DiesAt(commits - 1)),
             State::DiesBefore(last) if kind == Some(last) => (State::Dead, State::Dead),
             State::DiesAfter(one) | State::Refuses(one) if kind == Some(one) => (now, now),
             State::Unsure(one, truth, times) if kind == Some(one) => {
@@ -176,7 +185,7 @@ impl Engine for Faulty {
                 }
                 done
             }
-            State::Dead | State::DiesBefore(_) | State::Refuses(_) => {
+            State::Dead | State::DiesAt(_) | State::DiesBefore(_) | State::Refuses(_) => {
                 Err(CommitError::Unavailable { retry_after: Duration::from_secs(2) })
             }
             State::DiesAfter(_) => {

@@ -40,7 +40,7 @@ on_every_engine! {
         an_address_has_one_account racing_registrations_of_one_address_have_one_winner an_id_can_be_chosen_once
         without_an_address_it_is_a_guest_for_a_while a_wrong_code_for_the_address_is_told_and_counted
         an_unknown_user_has_no_profile;
-    crashes: a_claimed_address_without_an_account_binds_nothing an_account_is_whole_once_its_row_is_committed
+    crashes: killed_at_every_commit a_claimed_address_without_an_account_binds_nothing an_account_is_whole_once_its_row_is_committed
         a_failure_that_leaves_time_gives_the_name_back a_claimed_handle_without_its_user_binds_nothing
         a_handle_that_was_changed_is_free_although_nobody_gave_it_up a_login_that_could_not_be_stored_gives_no_cookie
         a_remote_that_could_not_be_stored_is_not_allowed a_remote_is_taken_off_although_nobody_waits_for_the_answer
