@@ -27,7 +27,7 @@ pub use check::{check, check_federator};
 pub use federator_node::{FederatorNode, sources as federator_tls_sources};
 pub use federator_policy::listed as listed_policy;
 pub use keys::KeysError;
-pub use node::{Node, StartError, Surroundings, internal_target};
+pub use node::{Node, StartError, Surroundings, internal_target, tables};
 pub use notify::Notify;
 pub use reload::ReloadError;
 pub use settings::{SettingError, limits as federation_limits, tls_sources};

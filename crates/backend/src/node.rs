@@ -6,7 +6,7 @@ use brig::{Brig, BrigParts, PolicyStore, Trouble};
 use federator::discovery::NameServerError;
 use prometheus::Registry;
 use services::{HopObserver, NoObserver};
-use store::{OpenError, Options, Place, Store};
+use store::{Catalogue, OpenError, Options, Place, Store};
 use tls::{Reloader, TlsError};
 use tokio::sync::watch;
 use types::{Clock, Domain, Rng, SystemClock, SystemRng};
@@ -266,10 +266,16 @@ pub fn internal_target(config: &Config) -> Target {
     }
 }
 
+/// All tables of all components.
+pub fn tables() -> Catalogue {
+    brig::tables::tables()
+}
+
 fn open(config: &Config, surroundings: &Surroundings) -> Result<Store, StartError> {
     let mut options = Options::new(Place::Folder(config.data.clone()), config.domain.clone());
     options.clock = Arc::clone(&surroundings.clock);
     options.rng = Arc::clone(&surroundings.rng);
+    options.tables = Some(tables());
     Ok(Store::open(options)?)
 }
 

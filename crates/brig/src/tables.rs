@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use store::{Aggregate, ClaimKind, Guarded, Life, Plain, Size, json_value};
+use store::{Aggregate, Catalogue, ClaimKind, Guarded, Life, Plain, Size, json_value};
 use types::{Domain, TeamId, UserId};
 
 use crate::{
@@ -58,7 +58,44 @@ pub const REMOTE_TEAM: Guarded<(Domain, TeamId), ()> = Guarded::new(261, "remote
 /// [`Rank`](crate::rules::search::Rank) and id. Effects of `user`'s commits.
 pub const DIRECTORY: Plain<String, (u8, UserId), Document> = Plain::new(256, "directory");
 
+/// All of them.
+pub fn tables() -> Catalogue {
+    Catalogue::new()
+        .with(&USER)
+        .with(&ACCOUNT)
+        .with(&HANDLE_CLAIM)
+        .with(&EMAIL_CLAIM)
+        .with(&COOKIES)
+        .with(&COOKIE)
+        .with(&ACTIVATION)
+        .with(&ACTIVATION_CODE)
+        .with(&FAILED_LOGINS)
+        .with(&LOGIN_FAILURES)
+        .with(&REMOTES)
+        .with(&REMOTE)
+        .with(&REMOTE_TEAM)
+        .with(&DIRECTORY)
+}
+
 /// More than any configured life of a code or a budget; their rows expire much earlier.
 const DAYS_400: Duration = Duration::from_secs(400 * 86_400);
 
 json_value! { Account, ActivationCode, Cookie, Document, Failures, RemoteRow }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_agree_and_all_tags_are_of_this_component() {
+        let tables = tables();
+        assert_eq!(tables.check(), Ok(()));
+        let rows = tables.guarded_tables().map(|t| t.tag).chain(tables.plain_tables().map(|t| t.tag));
+        let tags: Vec<u16> =
+            tables.aggregates().map(|t| t.tag).chain(rows).chain(tables.logs().map(|t| t.tag)).collect();
+        assert!(!tags.is_empty());
+        for tag in tags {
+            assert!((256..512).contains(&tag) || tag >= 0xff00, "{tag} is neither brig's nor the store's own");
+        }
+    }
+}

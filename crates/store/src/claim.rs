@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use types::Timestamp;
 
 use crate::{
-    Aggregate, Cell, Commit, CommitError, Corrupt, Guarded, Key, Life, ReadError, Reason, Row, Rows, Size, Store,
-    Value, View, limits,
+    Aggregate, Catalogue, Cell, Commit, CommitError, Corrupt, Declared, Guarded, Key, Life, ReadError, Reason, Row,
+    Rows, Size, Store, Value, View, limits,
 };
 
 /// How to see whether an owner's row names a text.
@@ -38,6 +38,13 @@ impl<I, N> ClaimKind<I, N> {
     /// The tag.
     pub const fn tag(&self) -> u16 {
         self.aggregate.tag()
+    }
+}
+
+impl<I: Owner, N> Declared for ClaimKind<I, N> {
+    fn declare(&self, tables: &mut Catalogue) {
+        self.aggregate.declare(tables);
+        self.row.declare(tables);
     }
 }
 

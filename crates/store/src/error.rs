@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use types::Domain;
 
-use crate::{CommitId, limits::Limit};
+use crate::{Clash, CommitId, limits::Limit};
 
 /// Stored bytes are not what they should be. Where: see [`ReadError::Corrupt`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,9 @@ pub enum Reason {
     /// One row is both put and deleted.
     #[error("a row of {0} is both put and deleted")]
     PutAndDelete(&'static str),
+    /// The table is not among those that the store was opened with.
+    #[error("{0} is not declared")]
+    Undeclared(&'static str),
     /// The store was opened for reading only.
     #[error("the store is read-only")]
     ReadOnly,
@@ -113,6 +116,9 @@ pub enum UpdateError<E> {
 /// The store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// The tables it is opened with contradict each other.
+    #[error("the tables of this release contradict each other: {0}")]
+    Clash(#[from] Clash),
     /// What is stored there is not a store, or damaged beyond opening.
     #[error("{} is not a store, or damaged: {reason}", .folder.display())]
     Damaged {

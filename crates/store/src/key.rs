@@ -48,6 +48,32 @@ pub trait Key: Sized {
     /// # Errors
     /// [`Corrupt`] when the bytes are no such key.
     fn take(bytes: &mut &[u8]) -> Result<Self, Corrupt>;
+
+    /// Says what such keys consist of, for those who read them without the type.
+    fn shape(parts: &mut Vec<Part>) {
+        parts.push(Part::Rest);
+    }
+}
+
+/// A part of a key, as bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Bytes that end by themselves; see [`KeyBuf::terminated`].
+    Bytes,
+    /// So many bytes.
+    Fixed(usize),
+    /// A number without sign, of so many bytes, eight at most.
+    Number(usize),
+    /// All that is left, whatever it is.
+    Rest,
+    /// A number of eight bytes with its sign turned over.
+    Signed,
+    /// Text that ends by itself.
+    Text,
+    /// A moment, as a [`Signed`](Self::Signed) number of microseconds since 1970.
+    Time,
+    /// A UUID.
+    Uuid,
 }
 
 /// A key that is the beginning of a longer key `K`, for ranges over all that begin with it.
@@ -70,6 +96,11 @@ pub(crate) fn untagged<K: Key>(bytes: &[u8]) -> Result<K, Corrupt> {
     let mut rest = bytes.get(2..).ok_or(Corrupt("a key shorter than its tag"))?;
     let key = K::take(&mut rest)?;
     if rest.is_empty() { Ok(key) } else { Err(Corrupt("bytes behind a key")) }
+}
+
+/// The tag of a key or name.
+pub(crate) fn tag(tagged: &[u8]) -> Option<u16> {
+    tagged.first_chunk().copied().map(u16::from_be_bytes)
 }
 
 /// A key for people: text where it is text, hexadecimal otherwise.
@@ -120,6 +151,8 @@ impl Key for () {
     fn take(_: &mut &[u8]) -> Result<Self, Corrupt> {
         Ok(())
     }
+
+    fn shape(_: &mut Vec<Part>) {}
 }
 
 macro_rules! unsigned {
@@ -131,6 +164,13 @@ macro_rules! unsigned {
 
             fn take(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
                 fixed(bytes).map(Self::from_be_bytes)
+            }
+
+            fn shape(parts: &mut Vec<Part>) {
+                parts.push(match size_of::<Self>() {
+                    bytes @ ..=8 => Part::Number(bytes),
+                    bytes => Part::Fixed(bytes),
+                });
             }
         }
     )*};
@@ -149,6 +189,10 @@ impl Key for bool {
             _ => Err(Corrupt("a key that is no boolean")),
         }
     }
+
+    fn shape(parts: &mut Vec<Part>) {
+        parts.push(Part::Number(1));
+    }
 }
 
 impl Key for i64 {
@@ -160,6 +204,10 @@ impl Key for i64 {
     fn take(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
         Ok((u64::take(bytes)? ^ (1 << 63)).cast_signed())
     }
+
+    fn shape(parts: &mut Vec<Part>) {
+        parts.push(Part::Signed);
+    }
 }
 
 impl Key for Timestamp {
@@ -169,6 +217,10 @@ impl Key for Timestamp {
 
     fn take(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
         i64::take(bytes).map(Self::from_micros)
+    }
+
+    fn shape(parts: &mut Vec<Part>) {
+        parts.push(Part::Time);
     }
 }
 
@@ -180,6 +232,10 @@ impl<const N: usize> Key for [u8; N] {
     fn take(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
         fixed(bytes)
     }
+
+    fn shape(parts: &mut Vec<Part>) {
+        parts.push(Part::Fixed(N));
+    }
 }
 
 impl Key for Vec<u8> {
@@ -190,6 +246,10 @@ impl Key for Vec<u8> {
     fn take(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
         terminated(bytes)
     }
+
+    fn shape(parts: &mut Vec<Part>) {
+        parts.push(Part::Bytes);
+    }
 }
 
 impl Key for String {
@@ -199,6 +259,10 @@ impl Key for String {
 
     fn take(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
         text(bytes)
+    }
+
+    fn shape(parts: &mut Vec<Part>) {
+        parts.push(Part::Text);
     }
 }
 
@@ -211,6 +275,10 @@ macro_rules! parsed {
 
             fn take(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
                 text(bytes)?.parse().map_err(|_| Corrupt(concat!("a key that is no ", stringify!($name))))
+            }
+
+            fn shape(parts: &mut Vec<Part>) {
+                parts.push(Part::Text);
             }
         }
     )*};
@@ -225,6 +293,15 @@ impl Key for Uuid {
     fn take(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
         fixed(bytes).map(Self::from_bytes)
     }
+
+    fn shape(parts: &mut Vec<Part>) {
+        parts.push(Part::Uuid);
+    }
+}
+
+/// The shape of the only field of a type, by its constructor.
+fn shape_of_field<T: Key, S>(_: impl FnOnce(T) -> S, parts: &mut Vec<Part>) {
+    T::shape(parts);
 }
 
 macro_rules! newtypes {
@@ -236,6 +313,10 @@ macro_rules! newtypes {
 
             fn take(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
                 Key::take(bytes).map(Self)
+            }
+
+            fn shape(parts: &mut Vec<Part>) {
+                shape_of_field(Self, parts);
             }
         }
     )*};
@@ -252,6 +333,11 @@ impl<T: Key> Key for Qualified<T> {
         let domain = Domain::take(bytes)?;
         Ok(Self::new(T::take(bytes)?, domain))
     }
+
+    fn shape(parts: &mut Vec<Part>) {
+        Domain::shape(parts);
+        T::shape(parts);
+    }
 }
 
 impl Key for EntryId {
@@ -264,6 +350,11 @@ impl Key for EntryId {
         let tick = u64::take(bytes)?;
         Ok(Self::new(tick, u64::take(bytes)?))
     }
+
+    fn shape(parts: &mut Vec<Part>) {
+        u64::shape(parts);
+        u64::shape(parts);
+    }
 }
 
 impl<A: Key, B: Key> Key for (A, B) {
@@ -274,6 +365,11 @@ impl<A: Key, B: Key> Key for (A, B) {
 
     fn take(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
         Ok((A::take(bytes)?, B::take(bytes)?))
+    }
+
+    fn shape(parts: &mut Vec<Part>) {
+        A::shape(parts);
+        B::shape(parts);
     }
 }
 
@@ -286,6 +382,12 @@ impl<A: Key, B: Key, C: Key> Key for (A, B, C) {
 
     fn take(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
         Ok((A::take(bytes)?, B::take(bytes)?, C::take(bytes)?))
+    }
+
+    fn shape(parts: &mut Vec<Part>) {
+        A::shape(parts);
+        B::shape(parts);
+        C::shape(parts);
     }
 }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    AggRef, Aggregate, Cell, Commit, CommitError, Committed, Corrupt, Guarded, Key, ReadError, Size, Store, Value,
-    Version, limits,
+    AggRef, Aggregate, Catalogue, Cell, Commit, CommitError, Committed, Corrupt, Declared, Guarded, Key, ReadError,
+    Size, Store, Value, Version, limits,
 };
 
 /// A kind of lease: a row in the aggregate that has the cursor of the work, so that both are written by one commit.
@@ -32,6 +32,12 @@ impl<I> LeaseKind<I> {
     /// As [`new`](Self::new), with a tag of the store's own.
     pub(crate) const fn own(tag: u16, name: &'static str, aggregate: &Aggregate<I>) -> Self {
         Self { aggregate: *aggregate, row: Guarded::own(tag, name, aggregate, Size::Row), ttl: limits::LEASE }
+    }
+}
+
+impl<I> Declared for LeaseKind<I> {
+    fn declare(&self, tables: &mut Catalogue) {
+        self.row.declare(tables);
     }
 }
 

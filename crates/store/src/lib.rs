@@ -89,6 +89,7 @@
 //! [`Store`] and everything typed is a thin skin over one object-safe [`Engine`](engine::Engine) that speaks bytes: limits,
 //! encoding, claims, leases and jobs are written once, above it.
 
+mod catalogue;
 mod checksum;
 mod claim;
 mod commit;
@@ -112,12 +113,13 @@ mod update;
 mod value;
 mod watch;
 
+pub use catalogue::{AggregateInfo, Catalogue, Clash, Declared, GuardedInfo, KeyInfo, LogInfo, PlainInfo, ValueInfo};
 pub use claim::{Claim, ClaimKind, Names, Owner, TakeError};
 pub use commit::{Appended, BodyRef, Commit, Committed, NewBody, NewEntry, RowOpts};
 pub use error::{CommitError, Corrupt, OpenError, ReadError, Reason, UpdateError};
 pub use id::{CommitId, EntryId, EntryIdError, Version};
 pub use jobs::{Failed, JobId, JobKind, JobWorker, Jobs, ParkedJob, Pass, Step, Work};
-pub use key::{Key, KeyBuf, Leads};
+pub use key::{Key, KeyBuf, Leads, Part};
 pub use lease::{Contender, Held, LeaseError, LeaseKind, Look};
 pub use limits::Limit;
 pub use log::{Batch, Entry, Log};

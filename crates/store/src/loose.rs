@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use types::{Clock, Domain, Rng, SeededRng, SystemClock};
 
 use crate::{
-    Appended, CommitError, CommitId, Committed, EntryId, LogRef, OpenError, Options, Place, ReadError, Store, Version,
+    Appended, Catalogue, CommitError, CommitId, Committed, EntryId, LogRef, OpenError, Options, Place, ReadError,
+    Store, Version,
     engine::{
         Engine, EntryPage, Head, HeadQuery, LogQuery, RawAppend, RawCommit, RawEffect, Report, RowPage, RowQuery,
     },
@@ -27,6 +28,7 @@ pub struct Loose {
     seed: u64,
     domain: Option<Domain>,
     clock: Arc<dyn Clock>,
+    tables: Option<Catalogue>,
     conflicts: u16,
     unknowns: u16,
     doubles: u16,
@@ -36,7 +38,15 @@ impl Loose {
     /// Late effects, short pages, one batch of entries in four twice, one commit in twenty that expects an aggregate
     /// unchanged refused without reason, no unknown outcome.
     pub fn new(seed: u64) -> Self {
-        Self { seed, domain: None, clock: Arc::new(SystemClock), conflicts: 50, unknowns: 0, doubles: 250 }
+        Self {
+            seed,
+            domain: None,
+            clock: Arc::new(SystemClock),
+            tables: None,
+            conflicts: 50,
+            unknowns: 0,
+            doubles: 250,
+        }
     }
 
     /// The backend domain; `loose.example` otherwise.
@@ -50,6 +60,13 @@ impl Loose {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// All tables that there are; a commit to any other is refused.
+    #[must_use]
+    pub fn tables(mut self, tables: Catalogue) -> Self {
+        self.tables = Some(tables);
         self
     }
 
@@ -87,6 +104,7 @@ impl Loose {
             clock: Arc::clone(&self.clock),
             rng: Arc::clone(&rng),
             deadline: limits::DEADLINE,
+            tables: self.tables,
         };
         let feed = Feed::default();
         let engine = Engines {

@@ -5,8 +5,8 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use types::{Clock, Domain, Rng, SystemClock, SystemRng};
 
 use crate::{
-    AggRef, Commit, CommitError, CommitId, Committed, Key, Log, LogKind, OpenError, Plain, PlainRows, ReadError, Rows,
-    Value, Version, View, Watch,
+    AggRef, Catalogue, Commit, CommitError, CommitId, Committed, Key, Log, LogKind, OpenError, Plain, PlainRows,
+    ReadError, Rows, Value, Version, View, Watch,
     engine::{Engine, HeadQuery, RawCommit, Report},
     limits::{self, Limit},
     sqlite::Sqlite,
@@ -36,12 +36,22 @@ pub struct Options {
     pub rng: Arc<dyn Rng>,
     /// How long one operation may wait.
     pub deadline: Duration,
+    /// All tables that there are. Then the database has a view for each, and a commit to any other is refused. `None`:
+    /// the database tells nobody what is in it.
+    pub tables: Option<Catalogue>,
 }
 
 impl Options {
     /// With the operating system's clock and randomness and the default deadline.
     pub fn new(place: Place, domain: Domain) -> Self {
-        Self { place, domain, clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), deadline: limits::DEADLINE }
+        Self {
+            place,
+            domain,
+            clock: Arc::new(SystemClock),
+            rng: Arc::new(SystemRng),
+            deadline: limits::DEADLINE,
+            tables: None,
+        }
     }
 }
 

@@ -67,6 +67,11 @@ impl<I> Aggregate<I> {
     pub const fn name(&self) -> &'static str {
         self.name
     }
+
+    /// How long its aggregates live.
+    pub const fn life(&self) -> Life {
+        self.life
+    }
 }
 
 impl<I: Key> Aggregate<I> {
@@ -214,6 +219,16 @@ impl<I> LogKind<I> {
     /// The name.
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// How long its entries live.
+    pub const fn ttl(&self) -> Option<Duration> {
+        self.ttl
+    }
+
+    /// For how long a reader is told beyond that.
+    pub const fn memory(&self) -> Duration {
+        self.memory
     }
 }
 

@@ -140,7 +140,7 @@ impl Engine {
         match self {
             Self::Loose => {
                 let loose = Loose::new(8).domain(domain.clone()).clock(Arc::<ManualClock>::clone(clock));
-                loose.unknowns(100).open().unwrap()
+                loose.unknowns(100).tables(brig::tables::tables()).open().unwrap()
             }
             Self::Memory => opened(Place::Memory, domain, clock),
         }
@@ -151,6 +151,8 @@ fn opened(place: Place, domain: &Domain, clock: &Arc<ManualClock>) -> Store {
     let options = Options {
         clock: Arc::<ManualClock>::clone(clock),
         rng: Arc::new(SeededRng::new(8)),
+        // A table that brig does not list is refused.
+        tables: Some(brig::tables::tables()),
         ..Options::new(place, domain.clone())
     };
     Store::open(options).unwrap()

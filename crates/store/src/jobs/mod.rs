@@ -26,4 +26,5 @@ mod worker;
 
 pub use kind::{Failed, JobKind, Jobs, Step, Work};
 pub use parked::{JobId, ParkedJob};
+pub(crate) use tables::declare;
 pub use worker::{JobWorker, Pass};

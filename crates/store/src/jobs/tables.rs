@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use types::Timestamp;
 use uuid::Uuid;
 
-use crate::{Aggregate, Guarded, LeaseKind, Life, LogKind, Plain, Size, json_value, table::OWN_TAGS};
+use crate::{Aggregate, Catalogue, Guarded, LeaseKind, Life, LogKind, Plain, Size, json_value, table::OWN_TAGS};
 
 /// A shard: who works on it, and how far its log was taken in.
 pub(super) const SHARD: Aggregate<u8> = Aggregate::own(OWN_TAGS + 1, "jobs", Life::Kept);
@@ -30,6 +30,11 @@ pub(super) const DUE: Plain<u8, (Timestamp, Vec<u8>), ()> = Plain::own(OWN_TAGS 
 
 /// Jobs that failed too often, by id.
 pub(super) const PARKED: Plain<u8, Vec<u8>, ()> = Plain::own(OWN_TAGS + 3, "job-parked");
+
+/// All of them.
+pub(crate) fn declare(tables: Catalogue) -> Catalogue {
+    tables.with(&SHARD).with(&LEASE).with(&CURSOR).with(&STAGED).with(&JOB).with(&DUE).with(&PARKED)
+}
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Cursor {

@@ -9,6 +9,7 @@ mod queue;
 mod reader;
 mod remove;
 mod schema;
+mod views;
 mod writer;
 
 use std::{
@@ -33,7 +34,7 @@ use self::{
     writer::Writer,
 };
 use crate::{
-    CommitError, Committed, EntryId, LogRef, OpenError, Options, Place, ReadError,
+    Catalogue, CommitError, Committed, EntryId, LogRef, OpenError, Options, Place, ReadError, Reason,
     engine::{Engine, EntryPage, Head, HeadQuery, LogQuery, LogRange, RawCommit, Report, RowPage, RowQuery},
     hybrid::Hybrid,
     watch::Feed,
@@ -67,6 +68,7 @@ struct Running {
     opening: Uuid,
     /// How long a read may wait for its turn.
     deadline: Duration,
+    tables: Option<Catalogue>,
     parts: Mutex<Option<Parts>>,
 }
 
@@ -95,6 +97,7 @@ impl Sqlite {
     /// Opens or makes the database.
     pub(crate) fn open(options: &Options, feed: Feed) -> Result<Self, OpenError> {
         check_version(rusqlite::version_number(), rusqlite::version())?;
+        options.tables.as_ref().map_or(Ok(()), Catalogue::check)?;
         match &options.place {
             Place::Folder(folder) => Self::in_folder(folder, options, feed),
             Place::Memory => Self::in_memory(options, feed),
@@ -106,8 +109,7 @@ impl Sqlite {
         let lock = FolderLock::take(folder, &file)?;
         let failed = |error| refusal(Refusal::Sqlite(error), folder, options);
         let mut conn = writing(&file).map_err(failed)?;
-        let meta = schema::prepare(&mut conn, &options.domain, &*options.rng, options.clock.now())
-            .map_err(|why| refusal(why, folder, options))?;
+        let meta = schema::prepare(&mut conn, options).map_err(|why| refusal(why, folder, options))?;
         let brake = Arc::new(Brake::default());
         let beside = writing(&file).map_err(failed)?;
         let io = |source| OpenError::Io { folder: folder.to_owned(), source };
@@ -132,7 +134,7 @@ impl Sqlite {
         let failed = |why| refusal(why, &folder, options);
         let mut conn = Connection::open_in_memory().map_err(|error| failed(Refusal::Sqlite(error)))?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
-        let meta = schema::prepare(&mut conn, &options.domain, &*options.rng, options.clock.now()).map_err(failed)?;
+        let meta = schema::prepare(&mut conn, options).map_err(failed)?;
         let conn = Arc::new(Mutex::new(conn));
         let writer = Writer {
             conn: Arc::clone(&conn),
@@ -159,8 +161,8 @@ impl Sqlite {
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&inbox))?;
         let parts = Parts { writer: thread, checkpointer, lock };
         let (readers, parts) = (Arc::new(readers), Mutex::new(Some(parts)));
-        let (opening, deadline) = (options.rng.uuid(), options.deadline);
-        Ok(Self(Arc::new(Running { queue, readers, node, lost, opening, deadline, parts })))
+        let (opening, deadline, tables) = (options.rng.uuid(), options.deadline, options.tables.clone());
+        Ok(Self(Arc::new(Running { queue, readers, node, lost, opening, deadline, tables, parts })))
     }
 
     async fn read<T: Send + 'static>(
@@ -226,6 +228,9 @@ impl Engine for Sqlite {
     }
 
     async fn commit(&self, commit: &Arc<RawCommit>, deadline: Duration) -> Result<Committed, CommitError> {
+        if let Some(undeclared) = self.0.tables.as_ref().and_then(|tables| tables.undeclared(commit)) {
+            return Err(CommitError::Refused(Reason::Undeclared(undeclared)));
+        }
         self.0.queue.commit(commit, deadline).await
     }
 

@@ -1,10 +1,10 @@
 //! The tables, and what must agree before a database is used.
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, types::Value as Sql};
-use types::{Domain, Rng, Timestamp};
+use types::Domain;
 
-use super::lost::Lost;
-use crate::Version;
+use super::{lost::Lost, views};
+use crate::{Options, Version};
 
 /// The newest format known. A release that changes the tables raises it and brings older ones up.
 pub(super) const FORMAT: u32 = 1;
@@ -65,22 +65,25 @@ impl From<rusqlite::Error> for Refusal {
 }
 
 /// Makes the tables if the database is new; otherwise checks format and domain. After a restore the time that is lost ends
-/// here, at `now`.
-pub(super) fn prepare(conn: &mut Connection, domain: &Domain, rng: &dyn Rng, now: Timestamp) -> Result<Meta, Refusal> {
+/// here. Then the views.
+pub(super) fn prepare(conn: &mut Connection, options: &Options) -> Result<Meta, Refusal> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
         // A random node has the multicast bit set, so that it is nobody's hardware address (RFC 9562 §6.10).
-        create(&transaction, domain, rng.u64() | (1 << 40))?;
+        create(&transaction, &options.domain, options.rng.u64() | (1 << 40))?;
     }
     let mut meta = read(&transaction)?;
-    if meta.domain != domain.as_str() {
+    if meta.domain != options.domain.as_str() {
         return Err(Refusal::OtherDomain(meta.domain));
     }
-    if let Some(ceiling) = meta.lost.end(now, meta.ceiling) {
+    if let Some(ceiling) = meta.lost.end(options.clock.now(), meta.ceiling) {
         meta.ceiling = ceiling;
         set_ceiling(&transaction, ceiling)?;
         set_lost(&transaction, &meta.lost)?;
+    }
+    if let Some(tables) = &options.tables {
+        views::refresh(&transaction, tables)?;
     }
     transaction.commit()?;
     Ok(meta)

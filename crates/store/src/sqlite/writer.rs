@@ -359,9 +359,10 @@ mod tests {
     fn writer() -> Writer {
         let clock = Arc::new(ManualClock::at(NOW));
         let mut conn = Connection::open_in_memory().unwrap();
-        let domain = "a.example".parse().unwrap();
-        let meta =
-            schema::prepare(&mut conn, &domain, &SeededRng::new(7), NOW).unwrap_or_else(|_| panic!("it is fresh"));
+        let mut options = crate::Options::new(crate::Place::Memory, "a.example".parse().unwrap());
+        options.clock = Arc::<ManualClock>::clone(&clock);
+        options.rng = Arc::new(SeededRng::new(7));
+        let meta = schema::prepare(&mut conn, &options).unwrap_or_else(|_| panic!("it is fresh"));
         Writer {
             conn: Arc::new(Mutex::new(conn)),
             reopen: None,

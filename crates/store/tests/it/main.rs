@@ -15,6 +15,7 @@ mod limits;
 mod logs;
 mod outcomes;
 mod rows;
+mod shell;
 mod sweeps;
 mod unsure;
 
