@@ -1,8 +1,7 @@
 //! One call on one connection of HTTP/1.1, all of it in the task of who calls.
 //!
 //! Nobody else looks after the connection: it moves while its answer is waited for, and while the answer's body is read. So
-//! a call costs no switch of tasks. What the library's halves tell each other on the way would wake the task that is
-//! running already; hence the wakers that do nothing.
+//! a call costs no switch of tasks, and no waking but by the socket ([`in_turns`]).
 
 use std::{
     future::poll_fn,
@@ -34,8 +33,7 @@ pub(super) type Lost = Box<TrySendError<Request<Full<Bytes>>>>;
 /// A connection, which stands still unless somebody drives it.
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    /// `None` once it is over.
-    http: Option<http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>,
+    http: Http,
 }
 
 impl Connection {
@@ -57,13 +55,7 @@ impl Connection {
         let answer = self.sender.try_send_request(request);
         async move {
             let mut answer = pin!(answer);
-            let answered = poll_fn(|cx| {
-                if let Poll::Ready(answer) = answer.as_mut().poll(&mut unheard()) {
-                    return Poll::Ready(answer);
-                }
-                drive(&mut self.http, cx);
-                answer.as_mut().poll(cx)
-            });
+            let answered = poll_fn(|cx| in_turns(&mut self.http, cx, |cx| answer.as_mut().poll(cx)));
             match answered.await {
                 Ok(answer) => Ok((answer, self)),
                 Err(lost) => Err(Box::new(lost)),
@@ -73,21 +65,44 @@ impl Connection {
 
     /// Whether the last answer is over and another request may follow.
     fn is_free(&mut self) -> bool {
-        drive(&mut self.http, &mut unheard());
+        // Whoever takes it looks again.
+        drive(&mut self.http, &mut Context::from_waker(Waker::noop()));
         self.http.is_some() && self.sender.is_ready()
     }
 }
 
+/// The library's half of a connection that moves bytes; `None` once it is over.
+type Http = Option<http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>;
+
+/// Lets a connection and whoever takes something of it, the answer or its body, do in turns what they can, until that is
+/// there or only the socket can bring it.
+///
+/// The two tell each other what they did by waking whoever asked them last, and that would be the task that is running
+/// already. So at first both are asked with a waker that does nothing, the taker before the connection, which has
+/// something for it now and then: what they tell each other by it is heard since both are asked once more. What must hold
+/// when nothing is there:
+/// - both were asked last with `cx`, so that the socket, and what the connection then has for the taker, wake the task;
+/// - the taker was asked before the connection was asked last, so that the connection knows what is wanted, and has said
+///   nothing new after it: whoever asks a second time in vain has nothing to say.
+fn in_turns<T>(http: &mut Http, cx: &mut Context<'_>, mut take: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    if let Poll::Ready(taken) = take(&mut Context::from_waker(Waker::noop())) {
+        return Poll::Ready(taken);
+    }
+    for waker in [Waker::noop(), cx.waker()] {
+        let mut cx = Context::from_waker(waker);
+        drive(http, &mut cx);
+        if let Poll::Ready(taken) = take(&mut cx) {
+            return Poll::Ready(taken);
+        }
+    }
+    Poll::Pending
+}
+
 /// Lets a connection do what it can. What went wrong is told by the answer or its body.
-fn drive(http: &mut Option<http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>, cx: &mut Context<'_>) {
+fn drive(http: &mut Http, cx: &mut Context<'_>) {
     if http.as_mut().is_some_and(|http| Pin::new(http).poll(cx).is_ready()) {
         *http = None;
     }
-}
-
-/// Of one who looks again anyway.
-fn unheard() -> Context<'static> {
-    Context::from_waker(Waker::noop())
 }
 
 /// The body of an answer. Read to its end, it gives the connection back; dropped before, it ends it.
@@ -122,19 +137,11 @@ impl Body for Answered {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        let mut frame = match &mut this.connection {
-            Some(connection) => {
-                drive(&mut connection.http, &mut unheard());
-                Pin::new(&mut this.body).poll_frame(&mut unheard())
-            }
-            None => Poll::Pending,
+        let body = &mut this.body;
+        let frame = match &mut this.connection {
+            Some(connection) => in_turns(&mut connection.http, cx, |cx| Pin::new(&mut *body).poll_frame(cx)),
+            None => Pin::new(body).poll_frame(cx),
         };
-        if frame.is_pending() {
-            if let Some(connection) = &mut this.connection {
-                drive(&mut connection.http, cx);
-            }
-            frame = Pin::new(&mut this.body).poll_frame(cx);
-        }
         if matches!(frame, Poll::Ready(None)) || (frame.is_ready() && this.body.is_end_stream()) {
             this.over();
         }

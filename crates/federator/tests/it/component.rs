@@ -2,8 +2,14 @@
 
 use std::{
     collections::BTreeMap,
+    future::poll_fn,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Wake, Waker},
     time::Duration,
 };
 
@@ -13,6 +19,7 @@ use federator::{
     component::HttpComponent,
     limits::{ComponentLimits, HEADER_BYTES},
 };
+use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use services::{Body, FederationComponent};
@@ -101,6 +108,88 @@ async fn connections_are_kept_and_used_again() {
     }
     assert_eq!(brig.requests().len(), 20);
     assert!(brig.connections() < 10, "{} connections", brig.connections());
+}
+
+/// Runs work, and counts how often it was woken.
+async fn counting_wakes<T>(work: impl Future<Output = T>) -> (T, usize) {
+    struct Counter {
+        wakes: AtomicUsize,
+        task: Mutex<Option<Waker>>,
+    }
+
+    impl Wake for Counter {
+        fn wake(self: Arc<Self>) {
+            self.wakes.fetch_add(1, Ordering::Relaxed);
+            self.task.lock().unwrap().as_ref().unwrap().wake_by_ref();
+        }
+    }
+
+    let counter = Arc::new(Counter { wakes: AtomicUsize::new(0), task: Mutex::default() });
+    let waker = Waker::from(Arc::clone(&counter));
+    let mut work = pin!(work);
+    let done = poll_fn(|cx| {
+        *counter.task.lock().unwrap() = Some(cx.waker().clone());
+        work.as_mut().poll(&mut Context::from_waker(&waker))
+    });
+    (soon(done).await, counter.wakes.load(Ordering::Relaxed))
+}
+
+/// Each wake is a pass through the scheduler; what a connection and its answer tell each other must cost none.
+#[tokio::test]
+async fn a_call_is_woken_by_what_comes_from_the_component_alone() {
+    const PIECES: usize = 5;
+    let asked = Arc::new(Notify::new());
+    let more = Arc::clone(&asked);
+    let brig = Scripted::start(move |mut visit| {
+        let more = Arc::clone(&more);
+        async move {
+            while let Some(request) = visit.request().await {
+                if request.contains("/whole") {
+                    visit.raw.say(OK).await;
+                    continue;
+                }
+                visit.raw.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+                for _ in 0..PIECES {
+                    more.notified().await;
+                    visit.raw.say("2\r\nok\r\n").await;
+                }
+                more.notified().await;
+                visit.raw.say("0\r\n\r\n").await;
+            }
+        }
+    })
+    .await;
+    let component = component(brig.address, |_| {});
+    // From here on there is a connection.
+    call(&component, "whole").await.unwrap();
+    for _ in 0..3 {
+        let (answer, wakes) = counting_wakes(async { whole(component.handle(request("whole")).await).await }).await;
+        assert_eq!((answer.unwrap().text().as_str(), wakes), ("ok", 1), "head and body come at once");
+
+        let (answer, wakes) = counting_wakes(component.handle(request("pieces"))).await;
+        assert_eq!(wakes, 1, "the head");
+        let mut body = answer.into_body();
+        let (collected, wakes) = counting_wakes(async {
+            let mut collected = Vec::new();
+            loop {
+                // The next piece is not there yet when it is first waited for.
+                let mut frame = pin!(body.frame());
+                assert!((&mut frame).now_or_never().is_none());
+                asked.notify_one();
+                match frame.await {
+                    Some(frame) => collected.extend_from_slice(&frame.unwrap().into_data().unwrap()),
+                    None => return collected,
+                }
+            }
+        })
+        .await;
+        assert_eq!(
+            (collected.as_slice(), wakes),
+            ("ok".repeat(PIECES).as_bytes(), PIECES + 1),
+            "each piece, and the end"
+        );
+    }
+    assert_eq!(brig.connections(), 1);
 }
 
 /// RFC 9110 §15.2: a client passes over interim answers.
