@@ -16,7 +16,7 @@ use h2::{
     Reason, RecvStream,
     server::{Connection, SendResponse},
 };
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, request};
 use http_body_util::{BodyExt, Full};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -60,6 +60,21 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// Of this head and body, on that connection. HTTP/1.1 says the authority in a header.
+    fn new(head: request::Parts, body: Bytes, connection: &Caller) -> Self {
+        let Caller { connection, names, server_name } = connection.clone();
+        Self {
+            method: head.method.to_string(),
+            path: head.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+            authority: head.uri.authority().map(ToString::to_string).unwrap_or_default(),
+            headers: head.headers,
+            body,
+            connection,
+            names,
+            server_name,
+        }
+    }
+
     /// The last segment of the path.
     pub fn rpc(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
@@ -81,6 +96,14 @@ impl Recorded {
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
+}
+
+/// What is the same of all requests of a connection.
+#[derive(Clone)]
+struct Caller {
+    connection: usize,
+    names: Vec<String>,
+    server_name: String,
 }
 
 /// How a foreign backend treats connections.
@@ -178,6 +201,14 @@ struct Shared {
     connections: AtomicUsize,
     hang_up: Notify,
     requests: watch::Sender<Vec<Recorded>>,
+}
+
+impl Shared {
+    fn reply_to(&self, request: Recorded) -> Reply {
+        let reply = Script::clone(&lock(&self.script))(&request);
+        self.requests.send_modify(|all| all.push(request));
+        reply
+    }
 }
 
 impl ForeignBackend {
@@ -324,8 +355,9 @@ async fn serve(stream: TlsStream<TcpStream>, number: usize, shared: Arc<Shared>)
     let leaf = session.peer_certificates().and_then(|chain| chain.first());
     let names = leaf.and_then(|leaf| Certificate::parse(leaf).ok()).map(|leaf| leaf.names()).unwrap_or_default();
     let server_name = session.server_name().unwrap_or_default().to_owned();
+    let caller = Caller { connection: number, names, server_name };
     if shared.acceptor.config().alpn_protocols.is_empty() {
-        return serve_http1(stream, (number, names, server_name), shared).await;
+        return serve_http1(stream, caller, shared).await;
     }
     let Ok(mut connection): Result<Connection<_, Bytes>, _> = h2::server::handshake(stream).await else { return };
     let mut answering = JoinSet::new();
@@ -333,8 +365,7 @@ async fn serve(stream: TlsStream<TcpStream>, number: usize, shared: Arc<Shared>)
         tokio::select! {
             accepted = connection.accept() => {
                 let Some(Ok((request, respond))) = accepted else { return };
-                let stub = (number, names.clone(), server_name.clone());
-                answering.spawn(answer(request, respond, stub, Arc::clone(&shared)));
+                answering.spawn(answer(request, respond, caller.clone(), Arc::clone(&shared)));
             }
             Some(_) = answering.join_next(), if !answering.is_empty() => {}
         }
@@ -344,23 +375,11 @@ async fn serve(stream: TlsStream<TcpStream>, number: usize, shared: Arc<Shared>)
 async fn answer(
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
-    (connection, names, server_name): (usize, Vec<String>, String),
+    caller: Caller,
     shared: Arc<Shared>,
 ) -> Result<(), h2::Error> {
-    let (parts, body) = request.into_parts();
-    let recorded = Recorded {
-        method: parts.method.to_string(),
-        path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
-        authority: parts.uri.authority().map(ToString::to_string).unwrap_or_default(),
-        headers: parts.headers,
-        body: read(body).await?,
-        connection,
-        names,
-        server_name,
-    };
-    let reply = Script::clone(&lock(&shared.script))(&recorded);
-    shared.requests.send_modify(|all| all.push(recorded));
-    match reply {
+    let (head, body) = request.into_parts();
+    match shared.reply_to(Recorded::new(head, read(body).await?, &caller)) {
         Reply::Answer(answer) => {
             let (parts, body) = answer.into_parts();
             let mut stream = respond.send_response(Response::from_parts(parts, ()), body.is_empty())?;
@@ -389,24 +408,12 @@ async fn answer(
 }
 
 /// Whoever has no ALPN has no HTTP/2 either. Of replies there are whole answers; for any other the connection is closed.
-async fn serve_http1(stream: TlsStream<TcpStream>, stub: (usize, Vec<String>, String), shared: Arc<Shared>) {
+async fn serve_http1(stream: TlsStream<TcpStream>, caller: Caller, shared: Arc<Shared>) {
     let answer = service_fn(|request: Request<hyper::body::Incoming>| {
-        let (shared, (connection, names, server_name)) = (Arc::clone(&shared), stub.clone());
+        let (shared, caller) = (Arc::clone(&shared), caller.clone());
         async move {
-            let (parts, body) = request.into_parts();
-            let recorded = Recorded {
-                method: parts.method.to_string(),
-                path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
-                authority: String::new(),
-                headers: parts.headers,
-                body: body.collect().await?.to_bytes(),
-                connection,
-                names,
-                server_name,
-            };
-            let reply = Script::clone(&lock(&shared.script))(&recorded);
-            shared.requests.send_modify(|all| all.push(recorded));
-            match reply {
+            let (head, body) = request.into_parts();
+            match shared.reply_to(Recorded::new(head, body.collect().await?.to_bytes(), &caller)) {
                 Reply::Answer(answer) => Ok(answer.map(Full::new)),
                 _ => Err(anyhow::anyhow!("a whole answer, or none")),
             }
