@@ -113,6 +113,11 @@ impl Activity {
         }
     }
 
+    /// How its requests travel, once that is known.
+    pub fn protocol(&self) -> Option<Protocol> {
+        self.protocol
+    }
+
     /// Bytes came.
     pub fn read(&mut self, now: Instant) {
         if !self.is_http2() && self.in_flight == 0 {
@@ -122,7 +127,8 @@ impl Activity {
 
     /// Bytes were taken. In HTTP/2 they may be mere pings.
     pub fn wrote(&mut self, now: Instant) {
-        if !self.is_http2() {
+        // Before there is a request, a server speaks in HTTP/2 alone.
+        if *self.protocol.get_or_insert(Protocol::Http2) == Protocol::Http1 {
             self.idle_since = now;
         }
     }

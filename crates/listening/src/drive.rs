@@ -4,14 +4,10 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     task::Poll,
-    time::Duration,
 };
 
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Advice, Expired, Limits, Watched};
@@ -64,16 +60,4 @@ pub async fn drive<C: GracefulConnection>(
         }
     })
     .await
-}
-
-/// Ends our side and reads on for a while: a socket that is closed with bytes unread takes back what was sent last.
-pub async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin, within: Duration) {
-    let drained = async {
-        if stream.shutdown().await.is_err() {
-            return;
-        }
-        let mut nothing = [0; 4096];
-        while matches!(stream.read(&mut nothing).await, Ok(length) if length > 0) {}
-    };
-    let _ = timeout(within, drained).await;
 }

@@ -2,13 +2,14 @@
 //! backends have in common.
 //!
 //! [`Activity`] knows what a connection is busy with and decides, without I/O. [`Wire`] and [`Answer`] report to it what
-//! happens, and [`drive()`] carries out what it decides. [`queued`] and [`linger`] are the two ends of a listener that stops:
-//! who had connected is answered, and what was answered arrives. [`check_host`] is asked about each request, and [`Turns`]
+//! happens, and [`drive()`] carries out what it decides. [`queued`] is for a listener that stops: who had connected is
+//! answered. [`last_words`] and [`linger`] are for a connection that ends: it is told why, and what was said arrives. [`check_host`] is asked about each request, and [`Turns`]
 //! whether somebody has his share already.
 
 mod activity;
 mod answer;
 mod drive;
+mod farewell;
 mod host;
 mod limits;
 mod queue;
@@ -16,13 +17,16 @@ mod turns;
 mod watched;
 mod wire;
 
+#[cfg(unix)]
+pub use self::queue::queued_unix;
 pub use self::{
     activity::{Activity, Advice, Expired, Protocol},
     answer::{Answer, Exchange, Piece},
-    drive::{End, drive, linger},
+    drive::{End, drive},
+    farewell::{last_words, linger},
     host::{HostError, check_host},
-    limits::{LAST_REQUEST, Limits},
-    queue::queued,
+    limits::{BACKLOG, LAST_REQUEST, Limits},
+    queue::{is_of_one_connection, queued},
     turns::{Turn, Turns},
     watched::Watched,
     wire::{Slot, Wire},

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// A client that has sent one, or is about to, learns of the end by an answer, and not by a connection that closes.
 pub const LAST_REQUEST: Duration = Duration::from_secs(1);
 
+/// How many connections wait in the queue of a listener at most: as many as the library gives to each.
+pub const BACKLOG: u32 = 1024;
+
 /// Beyond any of these a connection is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -15,11 +15,9 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::graceful::GracefulConnection,
 };
-use listening::{Answer, End, Expired, Protocol, Watched, linger};
-use public_api::error::common;
+use listening::{Answer, End, Protocol, Watched, last_words, linger};
 use services::Body;
 use tokio::{
-    io::AsyncWriteExt,
     net::TcpStream,
     time::{Instant, timeout},
 };
@@ -79,8 +77,11 @@ pub(super) async fn serve(
         Protocol::Http2 => Box::pin(http2(wire, &caller, &shutdown)).await,
     };
     caller.report(&HeaderMap::new());
-    if let Some(stream) = slot.take() {
-        farewell(stream, end, protocol, &shared).await;
+    let within = shared.limits.linger;
+    if let Some(mut stream) = slot.take()
+        && last_words(&mut stream, &end, &caller.watched, within).await
+    {
+        linger(stream.into_inner().0, within).await;
     }
 }
 
@@ -134,33 +135,4 @@ where
         End::Expired(expired) => debug!(address = %caller.peer.address, ?expired, "connection ended by us"),
     }
     end
-}
-
-/// Says what is left to say, and closes.
-async fn farewell(mut stream: TlsStream<TcpStream>, end: End<hyper::Error>, protocol: Protocol, shared: &Shared) {
-    let within = shared.limits.linger;
-    match end {
-        End::Expired(Expired::Head) if protocol == Protocol::Http1 => {
-            if !matches!(timeout(within, stream.write_all(&head_timeout())).await, Ok(Ok(()))) {
-                return;
-            }
-        }
-        End::Done(_) | End::Expired(Expired::Closing | Expired::Head | Expired::Idle) => {}
-        // Who takes nothing or only gives trouble is not waited for.
-        End::Expired(Expired::Abandoning | Expired::Stalled) => return,
-    }
-    if matches!(timeout(within, stream.shutdown()).await, Ok(Ok(()))) {
-        linger(stream.into_inner().0, within).await;
-    }
-}
-
-/// 408 for a request whose head did not come to its end.
-fn head_timeout() -> Vec<u8> {
-    let failure = common::REQUEST_TIMEOUT.failure();
-    let body = failure.to_json().to_string();
-    let head = format!(
-        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    (head + &body).into_bytes()
 }

@@ -9,7 +9,7 @@ mod connection;
 mod respond;
 mod service;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use services::HopObserver;
 use tls::ContextsHandle;
@@ -125,7 +125,7 @@ async fn accept(listener: &TcpListener, admission: &Admission, open: &Open) {
         let (tcp, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             // The peer has gone already.
-            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) if listening::is_of_one_connection(&error) => continue,
             // Most likely the process has no file descriptor left: others must close theirs first.
             Err(error) => {
                 error!("cannot accept connections, trying again in {pause:?}: {error}");
@@ -145,8 +145,3 @@ async fn accept(listener: &TcpListener, admission: &Admission, open: &Open) {
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// Longest pause after a failure to accept.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
