@@ -7,20 +7,20 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
-    body::Body,
     extract::{ConnectInfo, Request, State},
     response::Response,
 };
 use federation_api::{Component, RpcName, max_body};
-use http::{HeaderValue, Method, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use public_api::{Failure, error::common};
+use federator::{
+    body::{Bodies, declared},
+    limits::BodyLimits,
+};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use services::FederationComponent;
-use tokio::time::timeout;
 use tower::ServiceExt;
 use types::{AddressBlock, Rng, TraceContext};
 
-use crate::limits;
+const WIRE_ORIGIN_DOMAIN: HeaderName = HeaderName::from_static("wire-origin-domain");
 
 /// What the federator may ask beside: whether the process lives, whom to let in, and of which domain it is.
 const ASKED_BESIDE: [&str; 3] = ["/i/status", "/i/federation/remotes", "/api-version"];
@@ -40,12 +40,12 @@ pub(crate) struct Behind {
 }
 
 /// Answers those federators.
-pub(crate) fn router(behind: Behind) -> Router {
-    Router::new().fallback(answer).with_state(Arc::new(behind))
+pub(crate) fn router(behind: Behind, limits: BodyLimits) -> Router {
+    Router::new().fallback(answer).with_state((Arc::new(behind), Arc::new(Bodies::new(limits))))
 }
 
 async fn answer(
-    State(behind): State<Arc<Behind>>,
+    State((behind, bodies)): State<(Arc<Behind>, Arc<Bodies<Option<HeaderValue>>>)>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
@@ -67,30 +67,33 @@ async fn answer(
     let texts = |name| head.headers.get_all(name).iter().filter_map(|value: &HeaderValue| value.to_str().ok());
     let trace = TraceContext::received(texts, behind.rng.as_ref());
     head.extensions.insert(trace);
-    match read(body, max_body(behind.component, &rpc)).await {
-        Ok(body) => behind.answers.handle(Request::from_parts(head, body)).await,
+    // All come from the federator; it is the backends behind it that must not take each other's room.
+    let origin = head.headers.get(WIRE_ORIGIN_DOMAIN).cloned();
+    let limit = max_body(behind.component, &rpc);
+    match bodies.read(origin, declared(&head.headers), body, Some(limit)).await {
+        Ok((body, _kept)) => behind.answers.handle(Request::from_parts(head, body)).await,
         Err(failure) => web::failure(&failure),
-    }
-}
-
-async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, Failure> {
-    match timeout(limits::COMPONENT_BODY, Limited::new(body, limit).collect()).await {
-        Err(_) => Err(common::REQUEST_TIMEOUT.failure()),
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(common::BODY_TOO_LARGE.because(format!("The request body is longer than {limit} bytes")))
-        }
-        Ok(Err(error)) => Err(common::BAD_REQUEST.because(format!("The request body: {error}"))),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::{
+        convert::Infallible,
+        pin::Pin,
+        sync::Mutex,
+        task::{Context, Poll},
+        time::Duration,
+    };
 
-    use axum::routing::get;
+    use axum::{
+        body::{Body, HttpBody},
+        routing::get,
+    };
     use bytes::Bytes;
     use http::header::HOST;
+    use hyper::body::Frame;
+    use tokio::{sync::Notify, time::timeout};
 
     use super::*;
 
@@ -107,18 +110,18 @@ mod tests {
         }
     }
 
-    async fn asked(answers: &Arc<Noting>, from: &str, method: &str, path: &str, body: &str) -> u16 {
+    fn behind(answers: Arc<dyn FederationComponent>) -> Behind {
         let internal = Router::new()
             .route("/i/status", get(|| async {}))
             .route("/i/users", get(|| async {}))
             .route("/i/federation/remotes", get(|| async { "{}" }).post(|| async { "added" }));
-        let behind = Behind {
-            component: Component::Brig,
-            answers: Arc::clone(answers) as Arc<dyn FederationComponent>,
-            internal,
-            federators: vec!["192.0.2.0/28".parse().unwrap(), "2001:db8::7".parse().unwrap()],
-            rng: Arc::new(types::SeededRng::new(1)),
-        };
+        let federators = vec!["192.0.2.0/28".parse().unwrap(), "2001:db8::7".parse().unwrap()];
+        let rng = Arc::new(types::SeededRng::new(1));
+        Behind { component: Component::Brig, answers, internal, federators, rng }
+    }
+
+    async fn asked(answers: &Arc<Noting>, from: &str, method: &str, path: &str, body: &str) -> u16 {
+        let behind = behind(Arc::clone(answers) as Arc<dyn FederationComponent>);
         let mut request = http::Request::builder()
             .method(method)
             .uri(path)
@@ -127,7 +130,7 @@ mod tests {
             .body(Body::from(body.to_owned()))
             .unwrap();
         request.extensions_mut().insert(ConnectInfo(SocketAddr::new(from.parse().unwrap(), 1)));
-        router(behind).oneshot(request).await.unwrap().status().as_u16()
+        router(behind, BodyLimits::default()).oneshot(request).await.unwrap().status().as_u16()
     }
 
     #[tokio::test]
@@ -156,5 +159,56 @@ mod tests {
             let called = expected == 200 && method == "POST";
             assert_eq!(reached, if called { of_a } else { Vec::new() }, "{method} {path} from {from}");
         }
+    }
+
+    /// Keeps who calls it waiting.
+    struct Silent(Notify);
+
+    #[async_trait::async_trait]
+    impl FederationComponent for Silent {
+        async fn handle(&self, _: http::Request<Bytes>) -> Response {
+            self.0.notify_one();
+            std::future::pending().await
+        }
+    }
+
+    /// A body that does not come.
+    struct Silence;
+
+    impl HttpBody for Silence {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    /// As those that come to the own federator: what one backend leaves here is not the others'.
+    #[tokio::test]
+    async fn bodies_have_their_time_and_each_backend_its_share_of_the_memory() {
+        const SHORT: Duration = Duration::from_millis(50);
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let silent = Arc::new(Silent(Notify::new()));
+        let limits = BodyLimits { memory: 100, memory_each: 60, idle: SHORT, ..BodyLimits::default() };
+        let router = router(behind(Arc::clone(&silent) as _), limits);
+        let call = |origin: &str, body: Body| {
+            let request = http::Request::post("/federation/search-users").header("wire-origin-domain", origin);
+            let mut request = request.body(body).unwrap();
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 1))));
+            timeout(PATIENCE, router.clone().oneshot(request))
+        };
+        assert_eq!(call("a.example", Body::new(Silence)).await.unwrap().unwrap().status(), 408);
+        let held = tokio::spawn(call("a.example", "x".repeat(60).into()));
+        timeout(PATIENCE, silent.0.notified()).await.unwrap();
+        let refused = call("a.example", "x".into()).await.unwrap().unwrap();
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()["retry-after"]),
+            (503, &HeaderValue::from_static("1"))
+        );
+        let other = tokio::spawn(call("b.example", "x".repeat(40).into()));
+        timeout(PATIENCE, silent.0.notified()).await.unwrap();
+        held.abort();
+        other.abort();
     }
 }

@@ -213,9 +213,13 @@ impl Beginning {
     /// Lets the listeners tell of the process, and answer calls with an error.
     fn listen(&self, outward: Bound, behind_proxy: Option<Bound>, running: &Running) {
         let calls = self.about.clone().merge(awaited_domain::no_calls("/rpc/{*call}"));
-        running.listen(outward, self.calls.router(named(&self.durations, calls, Handlers::outward())));
+        running.listen(
+            outward.measured_by(&self.durations),
+            self.calls.router(named(&self.durations, calls, Handlers::outward())),
+        );
         if let Some(listener) = behind_proxy {
             let forwarded = self.about_behind.clone().merge(awaited_domain::no_calls("/federation/{*call}"));
+            let listener = listener.measured_by(&self.durations);
             running.listen(listener, self.forwarded.router(named(&self.durations, forwarded, Handlers::inward())));
         }
     }
@@ -239,7 +243,7 @@ impl Beginning {
             self.forwarded.begin(named(&durations, about_behind.merge(forwarded.router()), Handlers::inward()));
         }
         if let Some(door) = self.ingress {
-            let inbound = measured::inbound(outside.federator.inbound(components), durations);
+            let inbound = measured::measured(outside.federator.inbound(components), durations);
             outside.serve_ingress(door, inbound, &surroundings, running);
         }
         outside.watch_certificates(running);

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::Router;
 use brig::PolicyStore;
 use federation_api::Component;
-use federator::{limits::OutsideLimits, outside::OutsideFederator};
+use federator::{
+    limits::{BodyLimits, OutsideLimits},
+    outside::OutsideFederator,
+};
 use prometheus::Registry;
 use services::{ClientLimits, Federation, FederationClient, FederationComponent, Outbound};
 use tls::Reloader;
@@ -129,12 +132,15 @@ impl Joined {
                 let Through { listener, federators, .. } = *through;
                 let rng = Arc::clone(&surroundings.rng);
                 let behind = Behind { component: Component::Brig, answers: brig, internal, federators, rng };
-                running.listen(listener, durations.around(components::router(behind)));
+                running.listen(
+                    listener.measured_by(durations),
+                    durations.around(components::router(behind, BodyLimits::default())),
+                );
             }
             Self::Within(within) => {
                 let (outside, door) = *within;
                 let inbound = outside.federator.inbound([(Component::Brig, brig)].into());
-                let inbound = measured::inbound(inbound, durations.clone());
+                let inbound = measured::measured(inbound, durations.clone());
                 outside.serve_ingress(door, inbound, surroundings, running);
                 outside.watch_certificates(running);
             }

@@ -32,12 +32,9 @@ pub const STREAM_WINDOW: u32 = 256 * 1024;
 /// The same for all requests of a connection.
 pub const CONNECTION_WINDOW: u32 = 256 * 1024;
 
-/// How long the body of a call may take that an outside federator brings.
-pub const COMPONENT_BODY: Duration = Duration::from_secs(60);
-
 /// How many connections to the federation listener may wait to be accepted once it listens, where that was later than the
-/// start; as many as the library gives to every other listener.
-pub const BACKLOG: u32 = 1024;
+/// start.
+pub use listening::BACKLOG;
 
 /// How many spans may wait to be sent to the collector of traces; more are lost, and counted.
 pub const SPANS_WAITING: usize = 8192;

@@ -17,6 +17,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use types::AddressBlock;
+use web::metrics::Durations;
 
 use self::admission::{Admission, Admitted};
 use crate::{
@@ -32,6 +33,16 @@ pub struct Bound {
     share: Option<Admission>,
     /// Whom that does not concern.
     shared_by: Vec<AddressBlock>,
+    http2: Http2,
+    durations: Option<Durations>,
+}
+
+/// What stands behind a listener.
+#[derive(Clone)]
+struct Behind {
+    router: Router,
+    /// For what does not reach the router.
+    durations: Option<Durations>,
     http2: Http2,
 }
 
@@ -66,7 +77,18 @@ impl Bound {
         let listener = TcpListener::bind(address).await?;
         let target = Target::Tcp(listener.local_addr()?);
         let share = Some(Admission::new(limits::CONNECTIONS_PER_ADDRESS));
-        Ok(Self { socket: Socket::Tcp(listener), target, share, shared_by: Vec::new(), http2: Http2::default() })
+        Ok(Self { share, ..Self::of(Socket::Tcp(listener), target) })
+    }
+
+    fn of(socket: Socket, target: Target) -> Self {
+        Self { socket, target, share: None, shared_by: Vec::new(), http2: Http2::default(), durations: None }
+    }
+
+    /// The same, where requests are measured that are refused before they reach the router, which measures the others.
+    #[must_use]
+    pub fn measured_by(mut self, durations: &Durations) -> Self {
+        self.durations = Some(durations.clone());
+        self
     }
 
     /// The same, where so many proxies stand in front: one of them may have every connection, since it brings everybody's
@@ -121,7 +143,7 @@ impl Bound {
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         let socket = Socket::Unix(listener, SocketFile::new(path)?);
         let target = Target::Unix(path.to_owned());
-        Ok(Self { socket, target, share: None, shared_by: Vec::new(), http2: Http2::default() })
+        Ok(Self::of(socket, target))
     }
 
     /// There are no unix sockets here.
@@ -150,10 +172,10 @@ impl Bound {
     pub async fn serve(self, router: Router, stop: CancellationToken, cut: CancellationToken) {
         let tracker = TaskTracker::new();
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
-        let http2 = self.http2;
+        let behind = Behind { router, durations: self.durations.clone(), http2: self.http2 };
         let begin = |client: Client, place: OwnedSemaphorePermit, right: Option<Admitted>| {
             // On the heap before there is a task, which else would have room for it more than once.
-            let served = Box::pin(client.serve(router.clone(), http2, stop.clone()));
+            let served = Box::pin(client.serve(behind.clone(), stop.clone()));
             let cut = cut.clone();
             tracker.spawn(async move {
                 cut.run_until_cancelled_owned(served).await;
@@ -212,13 +234,7 @@ impl Socket {
             #[cfg(unix)]
             Self::Unix(listener, file) => {
                 drop(file);
-                let Ok(listener) = listener.into_std() else { return Vec::new() };
-                let accepted = std::iter::from_fn(|| listener.accept().ok());
-                let registered = accepted.filter_map(|(stream, _)| {
-                    stream.set_nonblocking(true).ok()?;
-                    Some(Client::Unix(tokio::net::UnixStream::from_std(stream).ok()?))
-                });
-                registered.collect()
+                listening::queued_unix(listener).into_iter().map(Client::Unix).collect()
             }
         }
     }
@@ -242,12 +258,12 @@ impl Client {
         }
     }
 
-    async fn serve(self, router: Router, http2: Http2, stop: CancellationToken) {
+    async fn serve(self, behind: Behind, stop: CancellationToken) {
         let times = Times::default();
         match self {
-            Self::Tcp(stream, peer) => connection::serve(stream, Some(peer), router, http2, &times, &stop).await,
+            Self::Tcp(stream, peer) => connection::serve(stream, Some(peer), behind, &times, &stop).await,
             #[cfg(unix)]
-            Self::Unix(stream) => connection::serve(stream, None, router, http2, &times, &stop).await,
+            Self::Unix(stream) => connection::serve(stream, None, behind, &times, &stop).await,
         }
     }
 }
@@ -298,10 +314,7 @@ impl Drop for SocketFile {
 
 /// A connection that broke before it was accepted says nothing; running out of descriptors says: wait.
 async fn pause(error: &io::Error) {
-    if !matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
-    ) {
+    if !listening::is_of_one_connection(error) {
         tracing::warn!(%error, "cannot accept connections");
         tokio::time::sleep(limits::OUT_OF_DESCRIPTORS).await;
     }

@@ -4,9 +4,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use federation_api::RpcInfo;
-use federator::ingress::{AdmittedCall, AuthenticatedPeer, InboundService};
-use http::{Response, Uri, request::Parts};
+use federation_api::{Component, RpcInfo};
+use federator::{
+    inbound::{self, Called},
+    ingress::{AdmittedCall, AuthenticatedPeer, InboundService},
+    outward,
+};
+use http::{Response, StatusCode, Uri, request::Parts};
 use prometheus::{
     GaugeVec, Opts, Registry,
     core::{Collector, Desc},
@@ -18,41 +22,41 @@ use web::metrics::{Durations, Measurement};
 
 /// Measures what stands behind an ingress. Peers that the ingress refuses by their certificate get no further, and are not
 /// measured.
-pub(crate) fn inbound(inner: Arc<dyn InboundService>, durations: Durations) -> Arc<dyn InboundService> {
+pub(crate) fn measured(inner: Arc<dyn InboundService>, durations: Durations) -> Arc<dyn InboundService> {
     Arc::new(Measured { inner, durations, handlers: Handlers::inward() })
 }
 
 /// By what is called, the label of calls between backends. RPCs that are not known here have none: a name can be any text.
 #[derive(Clone)]
 pub(crate) struct Handlers {
-    prefix: &'static str,
-    /// How many segments stand between the prefix and the component.
-    skipped: usize,
-    /// By `component/rpc`.
-    labels: Arc<BTreeMap<String, Arc<str>>>,
+    /// What a path calls, as whoever answers it reads it.
+    called: fn(&str) -> Option<Called<'_>>,
+    labels: Arc<BTreeMap<(Component, &'static str), Arc<str>>>,
 }
 
 impl Handlers {
     /// Of calls from other backends: `/federation/{component}/{rpc}`. They have the label that the component has for the same
     /// call: dashboards ask by that.
     pub(crate) fn inward() -> Self {
-        Self::new("/federation/", 0, |rpc| format!("/federation/{}", rpc.name))
+        Self::new(inbound::called, |rpc| format!("/federation/{}", rpc.name))
     }
 
     /// Of calls to other backends: `/rpc/{domain}/{component}/{rpc}`.
     pub(crate) fn outward() -> Self {
-        Self::new("/rpc/", 1, |rpc| format!("/rpc/:domain/{}/{}", rpc.component, rpc.name))
+        Self::new(outward::called, |rpc| format!("/rpc/:domain/{}/{}", rpc.component, rpc.name))
     }
 
-    fn new(prefix: &'static str, skipped: usize, label: impl Fn(&RpcInfo) -> String) -> Self {
+    fn new(called: fn(&str) -> Option<Called<'_>>, label: impl Fn(&RpcInfo) -> String) -> Self {
         let rpcs = federation_api::rpcs().iter();
-        let labels = rpcs.map(|rpc| (format!("{}/{}", rpc.component, rpc.name), label(rpc).into()));
-        Self { prefix, skipped, labels: Arc::new(labels.collect()) }
+        let labels = rpcs.map(|rpc| ((rpc.component, rpc.name), label(rpc).into()));
+        Self { called, labels: Arc::new(labels.collect()) }
     }
 
     pub(crate) fn label(&self, uri: &Uri) -> Option<Arc<str>> {
-        let called = uri.path().strip_prefix(self.prefix)?.splitn(self.skipped + 1, '/').nth(self.skipped)?;
-        self.labels.get(called).cloned()
+        let Called { component, rpc } = (self.called)(uri.path())?;
+        // Names that are looked for live shorter than those that are there.
+        let labels: &BTreeMap<(Component, &str), Arc<str>> = &self.labels;
+        labels.get(&(component, &*rpc)).cloned()
     }
 }
 
@@ -73,6 +77,11 @@ impl InboundService for Measured {
                 Err(answer)
             }
         }
+    }
+
+    fn refused(&self, head: &Parts, status: StatusCode) {
+        self.durations.begin(&head.method, None).end(status);
+        self.inner.refused(head, status);
     }
 }
 
@@ -196,6 +205,12 @@ mod tests {
             (&outward, "/rpc/b.example/brig/made-up", None),
             (&outward, "/rpc/b.example/brig/get-user-by-handle/more", None),
             (&outward, "/rpc/b.example", None),
+            // As they are answered: escapes are taken back, and a path that is longer or ends in a slash is another.
+            (&inward, "/federation/br%69g/get%2Duser-by-handle", Some("/federation/get-user-by-handle")),
+            (&inward, "/federation/brig%2Fget-user-by-handle", None),
+            (&inward, "/federation/brig/get-user-by-handle/", None),
+            (&outward, "/rpc/b%2Eexample/br%69g/get%2Duser-by-handle", Some("/rpc/:domain/brig/get-user-by-handle")),
+            (&outward, "/rpc/b.example/brig/get-user-by-handle/", None),
             (&outward, "/i/status", None),
         ] {
             assert_eq!(label(handlers, path).as_deref(), expected, "{path}");

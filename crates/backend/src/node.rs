@@ -194,8 +194,9 @@ impl Node {
         let served = served.and(web::readiness(node.running.readiness().clone()));
         // Without the guard against browsers, which goes by names: an outside federator has its own for this listener.
         let for_federators = served.router(Arc::new(web::Trusting), Arc::clone(&surroundings.rng));
-        node.running.listen(edge, durations.around(nginz::edge(&served, edge_config)));
-        node.running.listen(internal, durations.around(nginz::internal(&served, internal_config)));
+        node.running.listen(edge.measured_by(&durations), durations.around(nginz::edge(&served, edge_config)));
+        let internal_router = durations.around(nginz::internal(&served, internal_config));
+        node.running.listen(internal.measured_by(&durations), internal_router);
         joined.serve(brig.federation_component(), for_federators, &durations, &surroundings, &node.running);
         node.running.until_stopped(housekeep(node.store.clone()));
         Ok(node)

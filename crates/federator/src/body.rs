@@ -1,4 +1,6 @@
-//! Bodies of requests, read within limits.
+//! Bodies of requests, read within limits: of peers, and of the other processes of this backend.
+
+use std::hash::Hash;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
@@ -8,11 +10,61 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     limits::BodyLimits,
-    memory::{BodyMemory, Held},
+    memory::{BodyMemory, Held, Shares, Visit},
 };
 
+/// The bodies of requests at one listener. What they take is bounded, and so is what they take of that for each of those for
+/// whom they are: the peers that send them, or the backends that wait for them.
+pub struct Bodies<K> {
+    limits: BodyLimits,
+    shares: Shares<K>,
+}
+
+/// The memory that a body has; given back when dropped, which is when nobody needs the body any more.
+pub struct Kept<K: Eq + Hash> {
+    // In this order, so that nobody has two shares.
+    _held: Option<Held>,
+    _visit: Visit<K>,
+}
+
+impl<K: Clone + Eq + Hash> Bodies<K> {
+    /// None yet.
+    pub fn new(limits: BodyLimits) -> Self {
+        // Requests are counted elsewhere.
+        Self { shares: Shares::new(limits.memory, limits.memory_each, usize::MAX), limits }
+    }
+
+    /// Reads a whole body, for somebody and of a length that its head has [`declared`]. It may have more than the limit of
+    /// all if `limit` says so.
+    ///
+    /// # Errors
+    /// 408 if it is silent or takes too long in all, 413 if it is longer, 503 if there is no memory for as long as it might
+    /// have been silent, 400 if it breaks off.
+    pub async fn read<B>(
+        &self,
+        whose: K,
+        declared: Option<u64>,
+        body: B,
+        limit: Option<usize>,
+    ) -> Result<(Bytes, Kept<K>), Failure>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        let limit = limit.map_or(self.limits.bytes, |limit| limit.max(self.limits.bytes));
+        let visit = self.shares.enter(whose).ok_or_else(|| common::SERVICE_UNAVAILABLE.failure())?;
+        let (body, held) = read(declared, body, limit, &self.limits, visit.memory()).await?;
+        Ok((body, Kept { _held: held, _visit: visit }))
+    }
+
+    /// Reads and forgets the body of a request that is refused by its head alone, if it is short and there at once.
+    pub async fn discard(&self, body: impl http_body::Body<Data = Bytes> + Unpin) {
+        discard(body, &self.limits).await;
+    }
+}
+
 /// The length that a request says its body has.
-pub(crate) fn declared(headers: &HeaderMap) -> Option<u64> {
+pub fn declared(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
 }
 

@@ -14,7 +14,7 @@
 //! stands in [`limits`].
 
 mod answer_body;
-mod body;
+pub mod body;
 mod cause;
 pub mod component;
 pub mod discovery;

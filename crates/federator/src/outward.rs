@@ -10,20 +10,21 @@ use axum::{Router, routing::any};
 use bytes::Bytes;
 use federation_api::{Component, RpcName, max_body};
 use http::{Request, Response, request::Parts};
-use public_api::{Failure, error::common};
+use public_api::Failure;
 use services::{Body, CallContext, Outbound, OutboundError, RpcCall};
 use tracing::{Instrument, Span, field::Empty};
 use types::{Domain, Rng, TraceContext};
 
 use crate::{
-    body, header,
+    body::{self, Bodies},
+    header,
     inbound::{
+        Called,
         refusal::Refusal,
         request_id,
         route::{self, RouteError},
     },
     limits::OutwardLimits,
-    memory::Shares,
 };
 
 /// The router of the listener that components call: HTTP/1.1 or HTTP/2 without TLS.
@@ -40,20 +41,27 @@ use crate::{
 /// `Wire-Origin-Domain` goes out as `own_domain`. A component that sends the header must say the same: if it says
 /// something else one of the two is configured for another backend, and the answer is 400.
 pub fn router(outbound: Arc<dyn Outbound>, limits: OutwardLimits, rng: Arc<dyn Rng>, own_domain: Domain) -> Router {
-    let shares = Shares::new(limits.bodies.memory, limits.bodies.memory_each, usize::MAX);
-    let outward = Arc::new(Outward { outbound, limits, rng, own_domain, shares });
+    let OutwardLimits { bodies, request_id_bytes } = limits;
+    let outward = Outward { outbound, bodies: Bodies::new(bodies), request_id_bytes, rng, own_domain };
+    let outward = Arc::new(outward);
     Router::new().route(
         "/rpc/{*call}",
         any(move |request: Request<axum::body::Body>| async move { outward.answer(request).await }),
     )
 }
 
+/// What a path of this listener calls, `/rpc/{domain}/{component}/{rpc}`; `None` where nothing can be called by it.
+pub fn called(path: &str) -> Option<Called<'_>> {
+    let [_, component, rpc] = route::segments(path, "rpc").ok()?;
+    Called::by(component, rpc)
+}
+
 struct Outward {
     outbound: Arc<dyn Outbound>,
-    limits: OutwardLimits,
+    bodies: Bodies<Domain>,
+    request_id_bytes: usize,
     rng: Arc<dyn Rng>,
     own_domain: Domain,
-    shares: Shares<Domain>,
 }
 
 /// What a component asks for.
@@ -67,7 +75,7 @@ struct Asked {
 impl Outward {
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let id = request_id(&head.headers, self.limits.request_id_bytes).unwrap_or_else(|| {
+        let id = request_id(&head.headers, self.request_id_bytes).unwrap_or_else(|| {
             let id = self.rng.shown_uuid().to_string();
             tracing::debug!(request = id, "generated a new request id for a component's call");
             id
@@ -76,7 +84,7 @@ impl Outward {
             Ok(asked) => asked,
             Err(error) => {
                 tracing::warn!(request = id, %error, "a component's call was refused");
-                body::discard(body, &self.limits.bodies).await;
+                self.bodies.discard(body).await;
                 return Refusal::from(error).to_response();
             }
         };
@@ -101,17 +109,13 @@ impl Outward {
     }
 
     async fn carry_out(&self, mut call: RpcCall, head: &Parts, body: Body) -> Result<Response<Body>, Trouble> {
-        let bodies = &self.limits.bodies;
         if let Some(error) = self.outbound.turned_away(&call) {
-            body::discard(body, bodies).await;
+            self.bodies.discard(body).await;
             return Err(Trouble::Call(error));
         }
-        // Calls are counted by the way out, not here.
-        let visit = self.shares.enter(call.target.clone());
-        let visit = visit.ok_or_else(|| Trouble::Body(common::SERVICE_UNAVAILABLE.failure()))?;
-        let limit = max_body(call.component, &call.rpc).max(bodies.bytes);
-        let read = body::read(body::declared(&head.headers), body, limit, bodies, visit.memory()).await;
-        let (body, _held) = read.map_err(Trouble::Body)?;
+        let (limit, declared) = (max_body(call.component, &call.rpc), body::declared(&head.headers));
+        let read = self.bodies.read(call.target.clone(), declared, body, Some(limit)).await;
+        let (body, _kept) = read.map_err(Trouble::Body)?;
         call.body = body;
         self.outbound.send(call).await.map_err(Trouble::Call)
     }

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin};
 
-use axum::{Router, body::Body, extract::ConnectInfo};
+use axum::{body::Body, extract::ConnectInfo};
 use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -15,20 +15,20 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::Http2;
+use super::Behind;
 use crate::limits::{self, Times};
 
 /// Serves a connection until it ends or lasts too long. `stop` lets requests end that were begun.
 pub(super) async fn serve<S>(
     stream: S,
     peer: Option<SocketAddr>,
-    router: Router,
-    http2: Http2,
+    behind: Behind,
     times: &Times,
     stop: &CancellationToken,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let Behind { router, durations, http2 } = behind;
     let watched = Watched::new(None);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // The library's deadline of a head would also count the time between requests, and not the time before the protocol
@@ -51,12 +51,21 @@ pub(super) async fn serve<S>(
         if let Some(peer) = peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
-        let checked = listening::check_host(request.version(), request.headers());
-        let answer = checked.map(|()| router.clone().oneshot(request));
+        let answer = match listening::check_host(request.version(), request.headers()) {
+            Ok(()) => Ok(router.clone().oneshot(request)),
+            // What is measured is behind the router, which this does not reach.
+            Err(error) => Err((error, durations.as_ref().map(|durations| durations.begin(request.method(), None)))),
+        };
         async move {
             let mut answer = match answer {
                 Ok(answer) => answer.await.map_err(|never: Infallible| match never {})?,
-                Err(error) => web::failure(&common::BAD_REQUEST.because(error.to_string())),
+                Err((error, measurement)) => {
+                    let answer = web::failure(&common::BAD_REQUEST.because(error.to_string()));
+                    if let Some(measurement) = measurement {
+                        measurement.end(answer.status());
+                    }
+                    answer
+                }
             };
             if exchange.is_last() {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -70,17 +79,16 @@ pub(super) async fn serve<S>(
         let connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(wire), service));
         listening::drive(connection, &watched, &times.of_connections(), stop).await
     };
-    match end {
-        End::Done(done) => {
-            // Also where a request was answered before its body had come.
-            if let Err(error) = done {
-                tracing::debug!(%error, "a client's connection broke");
-            }
-            if let Some(stream) = slot.take() {
-                listening::linger(stream, times.linger).await;
-            }
-        }
+    match &end {
+        End::Done(Ok(())) => {}
+        End::Done(Err(error)) => tracing::debug!(%error, "a client's connection broke"),
         End::Expired(expired) => tracing::debug!(?expired, "a client's connection is ended"),
+    }
+    // Also where a request was answered before its body had come.
+    if let Some(mut stream) = slot.take()
+        && listening::last_words(&mut stream, &end, &watched, times.linger).await
+    {
+        listening::linger(stream, times.linger).await;
     }
 }
 
@@ -88,14 +96,20 @@ pub(super) async fn serve<S>(
 mod tests {
     use std::time::Duration;
 
-    use axum::routing::{get, post};
+    use axum::{
+        Router,
+        routing::{get, post},
+    };
+    use prometheus::{Registry, TextEncoder};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
         net::{TcpListener, TcpStream},
         time::timeout,
     };
 
-    use super::*;
+    use web::metrics::Durations;
+
+    use super::{super::Http2, *};
 
     const SHORT: Duration = Duration::from_millis(30);
     const LONG: Duration = Duration::from_secs(3600);
@@ -115,13 +129,19 @@ mod tests {
         }
     }
 
+    fn behind(router: Router) -> Behind {
+        Behind { router, durations: None, http2: Http2::default() }
+    }
+
     /// A client's end of a connection, which is over when the task is.
     fn connect(times: Times) -> (DuplexStream, tokio::task::JoinHandle<()>) {
+        // None of these clients reads on.
+        let times = Times { linger: SHORT, ..times };
         let (client, server) = tokio::io::duplex(1 << 10);
         let large = || async { vec![b'x'; 4 << 20] };
         let router = Router::new().route("/", get(|| async { "hello" })).route("/large", get(large));
         let stop = CancellationToken::new();
-        (client, tokio::spawn(async move { serve(server, None, router, Http2::default(), &times, &stop).await }))
+        (client, tokio::spawn(async move { serve(server, None, behind(router), &times, &stop).await }))
     }
 
     async fn ends(what: &str, serving: tokio::task::JoinHandle<()>) {
@@ -145,6 +165,31 @@ mod tests {
         let mut answer = Vec::new();
         while !answer.ends_with(b"hello") {
             assert_ne!(client.read_buf(&mut answer).await.unwrap(), 0, "ended early");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_end_the_head_of_a_request_is_told_so() {
+        for (first, beginning, told) in [
+            (false, &b"P"[..], true),
+            (false, b"GET / HTTP/1.1\r\nHost: a\r\n", true),
+            (true, b"GET / HT", true),
+            (false, b"", false),
+            (false, H2, false),
+        ] {
+            let what = String::from_utf8_lossy(beginning);
+            let (mut client, serving) = connect(Times { headers: SHORT, ..unhurried() });
+            if first {
+                ask(&mut client).await;
+            }
+            client.write_all(beginning).await.unwrap();
+            let mut answer = Vec::new();
+            timeout(SOON, client.read_to_end(&mut answer)).await.expect("it goes on").unwrap();
+            let answer = String::from_utf8_lossy(&answer);
+            assert_eq!(answer.starts_with("HTTP/1.1 408 "), told, "{what}: {answer}");
+            assert_eq!(answer.contains("request-timeout"), told, "{what}: {answer}");
+            drop(client);
+            ends(&what, serving).await;
         }
     }
 
@@ -225,8 +270,7 @@ mod tests {
         // It answers without looking at the body.
         let router = Router::new().route("/", post(|| async { "last words" }));
         let stop = CancellationToken::new();
-        let serving =
-            tokio::spawn(async move { serve(server, Some(peer), router, Http2::default(), &unhurried(), &stop).await });
+        let serving = tokio::spawn(async move { serve(server, Some(peer), behind(router), &unhurried(), &stop).await });
         let (mut answers, mut sends) = client.into_split();
         let sending = tokio::spawn(async move {
             sends
@@ -250,7 +294,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_http_2_client_that_answers_no_ping_is_gone() {
-        let times = Times { ping_interval: SHORT, ping_timeout: SHORT, linger: SHORT, ..unhurried() };
+        let times = Times { ping_interval: SHORT, ping_timeout: SHORT, ..unhurried() };
         let (mut client, serving) = connect(times);
         client.write_all(H2).await.unwrap();
         ends("a dead HTTP/2 connection", serving).await;
@@ -262,7 +306,8 @@ mod tests {
         let length = |headers: http::HeaderMap| async move { headers["x-ssl-certificate"].len().to_string() };
         let router = Router::new().route("/", get(length));
         let stop = CancellationToken::new();
-        let serving = async { serve(server, None, router, http2, &unhurried(), &stop).await };
+        let behind = Behind { http2, ..behind(router) };
+        let serving = async { serve(server, None, behind, &unhurried(), &stop).await };
         let asking = async {
             let io = TokioIo::new(client);
             let (mut sender, connection) =
@@ -314,5 +359,22 @@ mod tests {
             client.read_exact(&mut answer).await.unwrap();
             assert_eq!(&answer[9..], status.as_bytes(), "{head}");
         }
+    }
+
+    #[tokio::test]
+    async fn such_refusals_are_measured() {
+        let (mut client, server) = tokio::io::duplex(1 << 10);
+        let (durations, registry) = (Durations::default(), Registry::new());
+        durations.register(&registry);
+        let behind = Behind { durations: Some(durations), ..behind(Router::new()) };
+        let serving = tokio::spawn(async move {
+            serve(server, None, behind, &unhurried(), &CancellationToken::new()).await;
+        });
+        client.write_all(b"DELETE / HTTP/1.1\r\nX-Host: a\r\n\r\n").await.unwrap();
+        client.read_exact(&mut [0; 12]).await.unwrap();
+        let shown = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        let counted = "_count{handler=\"N/A\",method=\"DELETE\",status_code=\"400\"} 1";
+        assert!(shown.contains(counted), "{shown}");
+        serving.abort();
     }
 }

@@ -27,11 +27,11 @@ pub use self::{
     forwarded_for::{address, origin_ip},
 };
 use crate::{
-    body, header,
+    body::{self, Bodies},
+    header,
     inbound::{refusal::Refusal, refused, route},
     ingress::{AuthenticatedPeer, InboundService},
     limits::ForwardedLimits,
-    memory::Shares,
     trust::Refusal as PeerRefusal,
 };
 
@@ -61,9 +61,7 @@ impl Forwarded {
     ///
     /// No text is both, as PEM has `-` and base64 has none. Anything else is 400, and nobody is called.
     pub fn router(self) -> Router {
-        let bodies = &self.limits.bodies;
-        let shares = Shares::new(bodies.memory, bodies.memory_each, usize::MAX);
-        let behind = Arc::new(Behind { forwarded: self, shares });
+        let behind = Arc::new(Behind { bodies: Bodies::new(self.limits.bodies), forwarded: self });
         Router::new().route(
             "/federation/{*call}",
             any(move |request: Request<Body>| async move { behind.answer(request).await }),
@@ -74,19 +72,18 @@ impl Forwarded {
 /// The listener at work.
 struct Behind {
     forwarded: Forwarded,
-    shares: Shares<IpAddr>,
+    bodies: Bodies<IpAddr>,
 }
 
 impl Behind {
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let (mut head, body) = request.into_parts();
-        let limits = &self.forwarded.limits.bodies;
         let address = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| *address);
         let address = address.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into());
         let peer = match self.peer(address, &head) {
             Ok(peer) => peer,
             Err(refusal) => {
-                body::discard(body, limits).await;
+                self.bodies.discard(body).await;
                 return refused(&refusal, address);
             }
         };
@@ -95,17 +92,13 @@ impl Behind {
         let call = match self.forwarded.inbound.admit(&peer, head).await {
             Ok(call) => call,
             Err(response) => {
-                body::discard(body, limits).await;
+                self.bodies.discard(body).await;
                 return response;
             }
         };
-        // Connections are counted by the listener, not here.
-        let Some(visit) = self.shares.enter(network(peer.origin_ip().unwrap_or(address.ip()))) else {
-            return public_api::error::common::SERVICE_UNAVAILABLE.failure().to_response().map(Body::from);
-        };
-        let limit = call.body_limit().map_or(limits.bytes, |more| more.max(limits.bytes));
-        match body::read(declared, body, limit, limits, visit.memory()).await {
-            Ok((body, _held)) => call.call(body).await,
+        let whose = network(peer.origin_ip().unwrap_or(address.ip()));
+        match self.bodies.read(whose, declared, body, call.body_limit()).await {
+            Ok((body, _kept)) => call.call(body).await,
             Err(failure) => {
                 let answer = failure.to_response().map(Body::from);
                 call.unread(&answer);

@@ -18,6 +18,7 @@ use tracing::{Instrument, Span, field::Empty};
 use types::{Domain, Rng, TraceContext};
 
 pub(crate) use self::request::request_id;
+pub use self::route::{Called, called};
 use self::{
     refusal::Refusal,
     route::{Route, RouteError, route},

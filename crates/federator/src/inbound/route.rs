@@ -92,6 +92,28 @@ pub(crate) fn segments<'a, const N: usize>(path: &'a str, first: &str) -> Result
     whole.then_some(found).ok_or(RouteError::Path)
 }
 
+/// What a path calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Called<'a> {
+    /// The component.
+    pub component: Component,
+    /// What it calls an RPC; it need not be the name of one.
+    pub rpc: Cow<'a, str>,
+}
+
+/// What a path of this listener calls, `/federation/{component}/{rpc}`; `None` where nothing can be called by it.
+pub fn called(path: &str) -> Option<Called<'_>> {
+    let [component, rpc] = segments(path, "federation").ok()?;
+    Called::by(component, rpc)
+}
+
+impl<'a> Called<'a> {
+    /// What two segments name.
+    pub(crate) fn by(component: &str, rpc: &'a str) -> Option<Self> {
+        Some(Self { component: decoded(component).parse().ok()?, rpc: decoded(rpc) })
+    }
+}
+
 /// The component and the RPC that two segments name.
 pub(crate) fn named(component: &str, rpc: &str) -> Result<(Component, RpcName), RouteError> {
     let component = decoded(component).parse().map_err(|_| RouteError::Component)?;

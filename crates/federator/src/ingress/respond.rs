@@ -75,7 +75,9 @@ impl Caller {
         };
         listening::check_host(head.version, &head.headers).map_err(|error| {
             self.end_after_this();
-            common::BAD_REQUEST.because(error.to_string())
+            let failure = common::BAD_REQUEST.because(error.to_string());
+            self.shared.inbound.refused(&head, failure.status());
+            failure
         })?;
         // Who sends what a proxy in front of us would send wants to be somebody else: the peer is that of the handshake.
         head.headers.remove(X_SSL_CERTIFICATE);

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Response, request::Parts};
+use http::{Response, StatusCode, request::Parts};
 use services::Body;
 
 use crate::trust::Leaf;
@@ -62,6 +62,9 @@ pub trait InboundService: Send + Sync {
     /// # Errors
     /// The answer to a request that is not let in. It is given before the body is read.
     async fn admit(&self, peer: &AuthenticatedPeer, head: Parts) -> Result<Box<dyn AdmittedCall>, Response<Body>>;
+
+    /// A request of an authenticated peer was refused before anybody looked where it wanted to go: for those who measure.
+    fn refused(&self, _head: &Parts, _status: StatusCode) {}
 }
 
 /// A request that is let in and waits for its body.

@@ -1,5 +1,7 @@
 //! What passes, and what does not.
 
+use std::sync::atomic::Ordering;
+
 use rustls::version::TLS13;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -36,6 +38,7 @@ async fn who_does_not_say_for_whom_it_is_or_twice_is_told_so() {
         assert_eq!(answer.status, 400, "{host}");
     }
     assert!(running.recorder.calls().is_empty());
+    assert_eq!(running.recorder.refused.load(Ordering::Relaxed), 3, "whoever measures is told");
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 use std::{
     future::{pending, poll_fn},
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -78,6 +81,8 @@ pub struct Call {
 /// Answers by path, and remembers.
 pub struct Recorder {
     calls: Mutex<Vec<Call>>,
+    /// How many requests were refused before they were asked about.
+    pub refused: AtomicUsize,
     /// Told when a call begins.
     pub began: Notify,
     /// `/federation/wait` is answered once there is a permit.
@@ -111,6 +116,11 @@ impl InboundService for Inbound {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_FOUND;
         Err(response)
+    }
+
+    fn refused(&self, head: &Parts, status: StatusCode) {
+        assert_eq!((head.method.as_str(), status), ("POST", StatusCode::BAD_REQUEST));
+        self.0.refused.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -188,6 +198,7 @@ pub async fn start_with(change: impl FnOnce(&mut IngressLimits)) -> Running {
     let address = listener.local_addr().unwrap();
     let recorder = Arc::new(Recorder {
         calls: Mutex::default(),
+        refused: AtomicUsize::new(0),
         began: Notify::new(),
         release: Semaphore::new(0),
         endless_dropped: Arc::default(),
