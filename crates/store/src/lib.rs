@@ -84,6 +84,26 @@
 //! # }
 //! ```
 //!
+//! # The contract, as tests
+//!
+//! Each promise is a test of its name in `tests/it`, written once and run on every engine: SQLite in a file and in memory,
+//! and [`loose`]. An engine to come has to pass the same ones.
+//!
+//! | Of | Tests |
+//! |---|---|
+//! | rows | `order_of_rows` `first_is_whole` `absent_and_expired_are_one` `ephemeral_is_forgotten` `large_value` `corrupt_is_named` |
+//! | commits | `commit_all_or_nothing` `unchanged_sees_phantoms` `row_expectation_local` `versions_rise_never_repeat` `one_winner` `read_your_commit` `conflict_changes_nothing` `unavailable_changes_nothing` `repeat_of_commit_id_is_done_once` `unknown_is_resolved` `limits_typed` |
+//! | effects and appends | `effects_follow_chain` `late_put_stays_dead` `appends_follow_chain` `appends_of_one_commit_in_order` `help_first` `slow_is_not_dead` `free_all_or_nothing` `larger_time_wins` |
+//! | logs | `no_skip` `ack_order` `ids_are_uuid1` `double_has_same_key` `lost_is_told` `prev_is_true` `body_shared_once` `drain_meets_no_tombstones` |
+//! | claims, leases, jobs | `claim_one_owner` `lease_fenced` `lease_one_holder` `lease_without_wall_clock` `job_resumes` `job_only_if_committed` `timer_fires_once_due` |
+//! | folders | `refuses_newer_format` `refuses_other_domain` `opens_every_old_folder` `dump_equal_after_convert` |
+//! | everything at once | `agrees_with_model` `writers_form_a_chain` |
+//!
+//! SQLite holds some of them trivially, since a commit is one transaction of the one thread that writes: `help_first`,
+//! `slow_is_not_dead`, `free_all_or_nothing`, `double_has_same_key` (nothing comes twice but what a caller sends twice),
+//! `prev_is_true` and `drain_meets_no_tombstones` (what is trimmed is gone). A store in memory ends with its process, so
+//! that what is said of kills and restarts is tried on files alone.
+//!
 //! # How it is built
 //!
 //! [`Store`] and everything typed is a thin skin over one object-safe [`Engine`](engine::Engine) that speaks bytes: limits,
