@@ -116,6 +116,7 @@ mod commit;
 pub mod dump;
 pub mod engine;
 mod error;
+mod faults;
 mod hybrid;
 mod id;
 mod jobs;

@@ -128,6 +128,7 @@ fn run(conn: &Connection, brake: &Brake) {
     while brake.wait() {
         let round = conn
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)));
+        crate::faults::point("checkpoint");
         match round {
             Ok((frames, copied)) => {
                 brake.report(u64::try_from(frames).unwrap_or(0), u64::try_from(copied).unwrap_or(0), page);

@@ -17,7 +17,9 @@ use super::{
     reader, remove,
     schema::set_ceiling,
 };
-use crate::{CommitError, Committed, EntryId, LogRef, ReadError, engine::RawCommit, engine::Report, watch::Feed};
+use crate::{
+    CommitError, Committed, EntryId, LogRef, ReadError, engine::RawCommit, engine::Report, faults, watch::Feed,
+};
 
 /// Commits of one group.
 const GROUP: usize = 512;
@@ -148,6 +150,7 @@ impl Writer {
             // Whoever asked may have stopped waiting.
             let _ = waiting.answer.send(outcome);
         }
+        faults::point("answered");
         other
     }
 
@@ -173,6 +176,7 @@ impl Writer {
     fn transaction(&mut self, commits: &[Arc<RawCommit>]) -> Result<Vec<Outcome>, Failure> {
         let conn = lock(&self.conn);
         conn.execute_batch("BEGIN IMMEDIATE").map_err(Failure::Begin)?;
+        faults::point("begun");
         let mut wrote = false;
         let mut run = || {
             let mut outcomes = Vec::with_capacity(commits.len());
@@ -193,11 +197,16 @@ impl Writer {
                 Failure::Statement(error)
             })
             .inspect_err(|_| self.applier.forget())?;
+        faults::point("applied");
         if let Err(error) = conn.execute_batch("COMMIT") {
             rollback(&conn);
             self.applier.forget();
-            return Err(Failure::Commit(error));
+            // On a full disk a page of the log is missing, and with it the mark of the commit: SQLite goes on writing in its
+            // place, and after a crash reads up to it.
+            let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+            return Err(if full { Failure::Statement(error) } else { Failure::Commit(error) });
         }
+        faults::point("committed");
         if let Some(ceiling) = ceiling {
             self.applier.hybrid.ceiling_written(ceiling);
         }
@@ -294,7 +303,10 @@ impl Writer {
     ) -> Result<Report, rusqlite::Error> {
         let conn = lock(&self.conn);
         conn.execute_batch("BEGIN IMMEDIATE")?;
-        let done = remove(&conn).and_then(|report| conn.execute_batch("COMMIT").map(|()| report));
+        let done = remove(&conn).and_then(|report| {
+            faults::point("removed");
+            conn.execute_batch("COMMIT").map(|()| report)
+        });
         if done.is_err() {
             rollback(&conn);
         }

@@ -1,0 +1,111 @@
+//! A disk that is full.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use store::{Commit, CommitError, Json};
+use tempfile::TempDir;
+
+use crate::ledger::{self, Acknowledged, COUNT, THING};
+
+/// A small file system in memory.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// `None` where one may not mount.
+    fn new(size: &str) -> Option<Self> {
+        let at = TempDir::new().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(at.path());
+        mount.status().ok()?.success().then_some(Self(at))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Takes all the room that is left.
+    fn fill(&self) -> PathBuf {
+        let filler = self.path().join("filler");
+        let mut file = std::fs::File::create(&filler).unwrap();
+        while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+        filler
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.path()).status();
+    }
+}
+
+/// What does not fit is refused by name, what was acknowledged stays, and once there is room again all goes on.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "mounts a small file system: run by the stage `faults`"]
+async fn full_and_free_again() {
+    let disk = SmallDisk::new("40m").expect("mounting needs root");
+    let folder = disk.path().join("data");
+    let store = ledger::open(&folder, 0).unwrap();
+    let mut all = Acknowledged::default();
+    let mut thing = 0;
+    for round in 0..3 {
+        for _ in 0..20 {
+            raise(&store, &mut all).await.unwrap();
+        }
+        let filler = disk.fill();
+        // What little room was left in the log's last pages is used up soon.
+        let refused = loop {
+            match raise(&store, &mut all).await {
+                Ok(()) => thing += 1,
+                Err(error) => break error,
+            }
+            assert!(thing < 10_000, "the disk is full");
+        };
+        assert!(matches!(refused, CommitError::Unavailable { .. }), "{refused}");
+        for _ in 0..5 {
+            let refused = large(&store, 1000).await.unwrap_err();
+            assert!(matches!(refused, CommitError::Unavailable { .. }), "{refused}");
+        }
+        ledger::verify(&store, &all).await;
+        std::fs::remove_file(filler).unwrap();
+        raise(&store, &mut all).await.unwrap();
+        large(&store, 2000 + round).await.unwrap();
+        ledger::verify(&store, &all).await;
+    }
+    assert_eq!(store.view(THING.of(&1000)).await.unwrap().get(&COUNT, &()).await.unwrap(), None, "refused is not done");
+    store.close().await;
+    drop(store);
+
+    // Opened on a full disk: it reads, or says what is wrong, and is itself again when there is room.
+    let filler = disk.fill();
+    match ledger::open(&folder, 0) {
+        Ok(store) => ledger::verify(&store, &all).await,
+        Err(error) => println!("on a full disk: {error}"),
+    }
+    std::fs::remove_file(filler).unwrap();
+    let store = ledger::open(&folder, 0).unwrap();
+    ledger::verify(&store, &all).await;
+    raise(&store, &mut all).await.unwrap();
+}
+
+async fn raise(store: &store::Store, all: &mut Acknowledged) -> Result<(), CommitError> {
+    let (n, done) = ledger::raise(store, 1).await?;
+    all.counts.insert(1, n);
+    assert!(done.version > all.version);
+    all.version = done.version;
+    Ok(())
+}
+
+/// More than fits between two pages.
+async fn large(store: &store::Store, thing: u64) -> Result<(), CommitError> {
+    let mut commit = Commit::at(THING.of(&thing));
+    commit.put(&COUNT, &(), &Json(1));
+    for log in 0..40 {
+        let body = bytes::Bytes::from(vec![9; 50_000]);
+        let entry = store::NewEntry { body: store::NewBody::Inline(body), ..store::NewEntry::default() };
+        commit.append(&ledger::OWED, &(5000 + log), entry);
+    }
+    store.commit(commit).await.map(drop)
+}
