@@ -123,7 +123,7 @@ fn writes_until_it_dies() {
     let (clock_ahead, writers) = (number(CLOCK), number(WRITERS).unsigned_abs());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let store = ledger::open(Path::new(&folder), clock_ahead).unwrap();
+        let (store, _) = ledger::open_free(Path::new(&folder), clock_ahead);
         let mut tasks = tokio::task::JoinSet::new();
         for writer in 0..writers {
             tasks.spawn(write(store.clone(), writer));

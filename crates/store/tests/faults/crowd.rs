@@ -17,7 +17,7 @@ const WRITERS: u64 = 64;
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_writers_have_one_winner() {
     let folder = TempDir::new().unwrap();
-    let store = ledger::open(folder.path(), 0).unwrap();
+    let (store, _) = ledger::open_free(folder.path(), 0);
     let rounds = rounds(1000) as u64;
     let barrier = Arc::new(Barrier::new(usize::try_from(WRITERS).unwrap()));
     let mut writers = tokio::task::JoinSet::new();

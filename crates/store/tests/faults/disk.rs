@@ -47,7 +47,7 @@ impl Drop for SmallDisk {
 async fn full_and_free_again() {
     let disk = SmallDisk::new("40m").expect("mounting needs root");
     let folder = disk.path().join("data");
-    let store = ledger::open(&folder, 0).unwrap();
+    let (store, _) = ledger::open_free(&folder, 0);
     let mut all = Acknowledged::default();
     let mut thing = 0;
     for round in 0..3 {
@@ -85,7 +85,7 @@ async fn full_and_free_again() {
         Err(error) => println!("on a full disk: {error}"),
     }
     std::fs::remove_file(filler).unwrap();
-    let store = ledger::open(&folder, 0).unwrap();
+    let (store, _) = ledger::open_free(&folder, 0);
     ledger::verify(&store, &all).await;
     raise(&store, &mut all).await.unwrap();
 }

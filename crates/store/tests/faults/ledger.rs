@@ -46,6 +46,19 @@ pub fn open(folder: &Path, clock_ahead: i64) -> Result<Store, store::OpenError> 
     Store::open(options)
 }
 
+/// As [`open`], once the folder is free. A process that another test starts holds copies of this one's locks for a moment,
+/// until it has become another program. Also says how long the opening itself took.
+pub fn open_free(folder: &Path, clock_ahead: i64) -> (Store, Duration) {
+    let patience = Instant::now() + Duration::from_secs(5);
+    loop {
+        let began = Instant::now();
+        match open(folder, clock_ahead) {
+            Err(store::OpenError::InUse { .. }) if began < patience => std::thread::yield_now(),
+            opened => return (opened.unwrap(), began.elapsed()),
+        }
+    }
+}
+
 /// Raises the number of a thing by one.
 pub async fn raise(store: &Store, thing: u64) -> Result<(u64, Committed), CommitError> {
     let view = store.view(THING.of(&thing)).await?;

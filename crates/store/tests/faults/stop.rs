@@ -40,6 +40,6 @@ async fn stopped_and_woken() {
         writer.hear(40, &mut all);
     }
     writer.kill(&mut all);
-    let store = ledger::open(folder.path(), 0).unwrap();
+    let (store, _) = ledger::open_free(folder.path(), 0);
     ledger::verify(&store, &all).await;
 }
