@@ -15,7 +15,7 @@ use crate::{
     config::{Acme, Config, FederatorConfig},
     federator_node, internal_target, keys, logging,
     node::{StartError, Surroundings},
-    outside, settings,
+    own_federator, settings,
 };
 
 /// Whether a node could start with that configuration, as far as that can be told by looking at the options, the token
@@ -76,7 +76,7 @@ pub fn check_federator(config: &FederatorConfig) -> Result<Vec<String>, StartErr
     }
     let infra = config.inward.ingress.as_ref().map(|ingress| &ingress.infra);
     warnings.extend(of_certificates(federator_node::sources(config), config.by_acme(), |reloader| {
-        Ok(outside::warnings(&reloader.insisting_on_calls()?, infra, surroundings.clock.as_ref()))
+        Ok(own_federator::warnings(&reloader.insisting_on_calls()?, infra, surroundings.clock.as_ref()))
     })?);
     Ok(warnings)
 }

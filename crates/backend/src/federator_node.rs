@@ -39,7 +39,7 @@ use crate::{
     listener::Bound,
     measured::{self, Handlers},
     node::{StartError, Surroundings, bind},
-    outside::{self, Door, Prepared, Setup},
+    own_federator::{self, Door, Prepared, Setup},
     reload::{self, ReloadError},
     running::Running,
     settings,
@@ -83,7 +83,7 @@ impl FederatorNode {
         let outward = bind("outward.listen", config.outward.listen).await?.for_components();
         let whom = Whom::new(&config, &running)?;
         // Read before anything is waited for: what is wrong with the configuration is told at once.
-        let tls = outside::certificates(sources(&config), awaited.as_ref())?.insisting_on_calls()?;
+        let tls = own_federator::certificates(sources(&config), awaited.as_ref())?.insisting_on_calls()?;
         let setup = Setup {
             infra: config.inward.ingress.as_ref().map(|ingress| ingress.infra.clone()),
             tls,
@@ -227,14 +227,14 @@ impl Beginning {
     /// Calls to and from other backends from now on.
     fn begin(self, domain: Domain, running: &Running) {
         let Self { about, about_behind, prepared, durations, components, surroundings, status, .. } = self;
-        let outside = prepared.of(domain.clone());
-        outside.federator.register_metrics(&self.metrics);
+        let own = prepared.of(domain.clone());
+        own.federator.register_metrics(&self.metrics);
         let rng = Arc::clone(&surroundings.rng);
-        let calls = outward::router(outside.outbound(), OutwardLimits::default(), rng, domain);
+        let calls = outward::router(own.outbound(), OutwardLimits::default(), rng, domain);
         self.calls.begin(named(&durations, about.merge(calls), Handlers::outward()));
         if let Some(behind) = self.behind_proxy {
             let forwarded = Forwarded {
-                inbound: outside.federator.inbound(components.clone()),
+                inbound: own.federator.inbound(components.clone()),
                 proxies: behind.proxies,
                 hops: behind.hops,
                 limits: ForwardedLimits::default(),
@@ -243,12 +243,12 @@ impl Beginning {
             self.forwarded.begin(named(&durations, about_behind.merge(forwarded.router()), Handlers::inward()));
         }
         if let Some(door) = self.ingress {
-            let inbound = measured::measured(outside.federator.inbound(components), durations);
-            outside.serve_ingress(door, inbound, &surroundings, running);
+            let inbound = measured::measured(own.federator.inbound(components), durations);
+            own.serve_ingress(door, inbound, &surroundings, running);
         }
-        outside.watch_certificates(running);
+        own.watch_certificates(running);
         self.awaited_domain.arrived();
-        let mut of_certificates = outside.status();
+        let mut of_certificates = own.status();
         status.send_replace(*of_certificates.borrow_and_update());
         running.until_stopped(async move {
             while of_certificates.changed().await.is_ok() {

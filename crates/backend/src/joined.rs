@@ -23,7 +23,7 @@ use crate::{
     listener::Bound,
     measured,
     node::{StartError, Surroundings, bind},
-    outside::{self, Door, Outside, Prepared, Setup},
+    own_federator::{self, Door, OwnFederator, Prepared, Setup},
     running::Running,
     settings,
 };
@@ -35,7 +35,7 @@ pub(crate) enum Joined {
     /// By a federator of another process.
     Through(Box<Through>),
     /// By the own federator and its ingress.
-    Within(Box<(Outside, Door)>),
+    Within(Box<(OwnFederator, Door)>),
 }
 
 /// A federator of another process.
@@ -138,11 +138,11 @@ impl Joined {
                 );
             }
             Self::Within(within) => {
-                let (outside, door) = *within;
-                let inbound = outside.federator.inbound([(Component::Brig, brig)].into());
+                let (own, door) = *within;
+                let inbound = own.federator.inbound([(Component::Brig, brig)].into());
                 let inbound = measured::measured(inbound, durations.clone());
-                outside.serve_ingress(door, inbound, surroundings, running);
-                outside.watch_certificates(running);
+                own.serve_ingress(door, inbound, surroundings, running);
+                own.watch_certificates(running);
             }
         }
     }
@@ -164,17 +164,17 @@ async fn within(
     policy: &Arc<PolicyStore>,
     awaited: Option<Awaited>,
     surroundings: &Surroundings,
-) -> Result<(Outside, Door), StartError> {
+) -> Result<(OwnFederator, Door), StartError> {
     let reserved = awaited.is_some();
     let setup = Setup {
-        tls: outside::certificates(settings::tls_sources(federation), awaited.as_ref())?.insisting_on_calls()?,
+        tls: own_federator::certificates(settings::tls_sources(federation), awaited.as_ref())?.insisting_on_calls()?,
         awaited,
         infra: Some(federation.infra.clone()),
         dns: federation.dns,
         limits: settings::limits(&federation.limits),
         policy: Arc::<PolicyStore>::clone(policy),
     };
-    let outside = Prepared::new(setup, surroundings)?.of(domain.clone());
+    let own = Prepared::new(setup, surroundings)?.of(domain.clone());
     let door = Door::open("federation.listen", federation.listen, federation.verify_depth, reserved).await?;
-    Ok((outside, door))
+    Ok((own, door))
 }

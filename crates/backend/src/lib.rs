@@ -17,7 +17,7 @@ pub mod logging;
 mod measured;
 mod node;
 pub mod notify;
-mod outside;
+mod own_federator;
 mod reload;
 mod running;
 mod settings;

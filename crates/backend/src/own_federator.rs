@@ -1,4 +1,5 @@
-//! The face towards other backends, before anybody answers behind it: what a backend and a stand-alone federator share.
+//! The federator of this process with its certificates and its door, before anybody answers behind it: what a backend and a
+//! stand-alone federator share.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -23,7 +24,7 @@ use crate::{
     running::Running,
 };
 
-/// What an [`Outside`] is made of.
+/// What an [`OwnFederator`] is made of.
 pub(crate) struct Setup {
     /// The name in the own certificates. Without one there is only the client role, in which names are not looked at.
     pub(crate) infra: Option<Domain>,
@@ -51,7 +52,7 @@ pub(crate) struct Prepared {
 }
 
 /// Certificates, discovery, and both directions of federation over them.
-pub(crate) struct Outside {
+pub(crate) struct OwnFederator {
     pub(crate) federator: Arc<Federator>,
     domain: Domain,
     infra: Option<Domain>,
@@ -77,7 +78,7 @@ impl Prepared {
     }
 
     /// As the federator of a backend.
-    pub(crate) fn of(self, domain: Domain) -> Outside {
+    pub(crate) fn of(self, domain: Domain) -> OwnFederator {
         let Self { infra, tls, awaited, discovery, limits, policy, surroundings } = self;
         let ingress_limits = limits.ingress.clone();
         let federator = Federator::new(Parts {
@@ -90,11 +91,11 @@ impl Prepared {
             rng: Arc::clone(&surroundings.rng),
             observer: Arc::clone(&surroundings.observer),
         });
-        Outside { federator, domain, infra, tls, awaited, limits: ingress_limits }
+        OwnFederator { federator, domain, infra, tls, awaited, limits: ingress_limits }
     }
 }
 
-impl Outside {
+impl OwnFederator {
     /// Calls to other backends.
     pub(crate) fn outbound(&self) -> Arc<dyn Outbound> {
         let outbound = self.federator.outbound();
