@@ -41,14 +41,22 @@ pub(crate) struct Behind {
 
 /// Answers those federators.
 pub(crate) fn router(behind: Behind, limits: BodyLimits) -> Router {
-    Router::new().fallback(answer).with_state((Arc::new(behind), Arc::new(Bodies::new(limits))))
+    Router::new().fallback(answer).with_state(Arc::new(Listener { behind, bodies: Bodies::new(limits) }))
+}
+
+struct Listener {
+    behind: Behind,
+    /// All come from the federator; it is the backends behind it, by what it says they are, that must not take each other's
+    /// room.
+    bodies: Bodies<Option<HeaderValue>>,
 }
 
 async fn answer(
-    State((behind, bodies)): State<(Arc<Behind>, Arc<Bodies<Option<HeaderValue>>>)>,
+    State(listener): State<Arc<Listener>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
+    let Listener { behind, bodies } = &*listener;
     if !behind.federators.iter().any(|block| block.contains(peer.ip())) {
         tracing::warn!(%peer, "somebody who is no listed federator (components.federators) was refused");
         return web::plain(StatusCode::FORBIDDEN, "You are not the federator");
@@ -67,7 +75,6 @@ async fn answer(
     let texts = |name| head.headers.get_all(name).iter().filter_map(|value: &HeaderValue| value.to_str().ok());
     let trace = TraceContext::received(texts, behind.rng.as_ref());
     head.extensions.insert(trace);
-    // All come from the federator; it is the backends behind it that must not take each other's room.
     let origin = head.headers.get(WIRE_ORIGIN_DOMAIN).cloned();
     let limit = max_body(behind.component, &rpc);
     match bodies.read(origin, declared(&head.headers), body, Some(limit)).await {
