@@ -131,6 +131,7 @@ mod store;
 mod table;
 mod turns;
 mod update;
+pub mod upkeep;
 mod value;
 mod watch;
 

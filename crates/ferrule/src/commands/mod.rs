@@ -11,6 +11,7 @@ mod init;
 mod runtime;
 mod serve;
 mod status;
+mod store;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, str::FromStr};
 
@@ -48,6 +49,9 @@ enum Command {
     /// Says which other backends are allowed; the backend must be running
     #[command(subcommand)]
     Federation(FederationCommand),
+    /// Checks, counts, dumps and backs up what is stored
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Looks at DNS, TLS, trust both ways, allow lists and round trips, and says what to fix
     ///
     /// The exit status is 0 if all is well, 1 if there are warnings, 2 if something failed, and 3 if nothing could be
@@ -292,6 +296,7 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
         }
         Command::Config(ConfigCommand::Nginx(args)) => config::nginx::run(args),
         Command::Federation(command) => runtime::block_on(federation::run(command)),
+        Command::Store(command) => store::run(command),
         Command::Doctor(args) => runtime::block_on(doctor::run(args)),
     }
 }

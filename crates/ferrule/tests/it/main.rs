@@ -33,5 +33,6 @@ mod search;
 mod serve;
 mod signals;
 mod start;
+mod store_command;
 mod streams;
 mod support;

@@ -25,6 +25,16 @@ pub(crate) struct Lost {
 }
 
 impl Lost {
+    /// These, all with an end.
+    pub(crate) fn of(spans: Vec<(u64, u64)>) -> Self {
+        Self { spans, since: None }
+    }
+
+    /// Those that have an end.
+    pub(crate) fn spans(&self) -> &[(u64, u64)] {
+        &self.spans
+    }
+
     /// From that tick on nothing is known.
     pub(crate) fn begin(&mut self, tick: u64) {
         self.since = Some(self.since.map_or(tick, |since| since.min(tick)));

@@ -9,6 +9,7 @@ mod queue;
 mod reader;
 mod remove;
 mod schema;
+pub(crate) mod upkeep;
 mod views;
 mod writer;
 

@@ -38,7 +38,6 @@ CREATE TABLE meta(k TEXT PRIMARY KEY, v ANY NOT NULL) STRICT;
 /// What a database says of itself.
 pub(super) struct Meta {
     /// Its format.
-    #[allow(dead_code)]
     pub(super) format: u32,
     /// The backend domain.
     pub(super) domain: String,

@@ -6,6 +6,7 @@ mod bench;
 mod chain;
 mod claims;
 mod commits;
+mod corpus;
 mod folder;
 mod histories;
 mod jobs;
@@ -18,6 +19,7 @@ mod rows;
 mod shell;
 mod sweeps;
 mod unsure;
+mod upkeep;
 
 macro_rules! contract {
     ($($module:ident: $($property:ident)*;)*) => {

@@ -1,0 +1,144 @@
+//! Copying a database page by page, as it was at one moment, and making sure that files are on the disk.
+
+use std::{
+    fs::{File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{
+    Connection,
+    backup::{Backup, StepResult},
+};
+
+use super::{Progress, UpkeepError, io_error, open_flags, sqlite};
+use crate::sqlite::{BUSY, lock};
+
+/// The end of a file's name while it is being written.
+const PARTIAL: &str = ".partial";
+/// Pages copied between two reports.
+const PAGES: i32 = 1024;
+
+/// Copies everything that a connection's transaction shows into a file, which becomes a database that needs no other file
+/// beside it. The writer of the source is not hindered: it goes on in its log.
+pub(super) fn copy(from: &Connection, file: &Path, progress: Progress<'_>) -> Result<(), UpkeepError> {
+    let failed = |error: rusqlite::Error| sqlite(file, &error);
+    let mut to = Connection::open_with_flags(file, open_flags()).map_err(failed)?;
+    to.busy_timeout(BUSY).map_err(failed)?;
+    {
+        let backup = Backup::new(from, &mut to).map_err(failed)?;
+        loop {
+            let step = backup.step(PAGES).map_err(failed)?;
+            let pages = backup.progress();
+            let done = u64::try_from(pages.pagecount - pages.remaining).unwrap_or(0);
+            progress(done, u64::try_from(pages.pagecount).unwrap_or(0));
+            match step {
+                StepResult::Done => break,
+                StepResult::More => {}
+                // Nobody else should have the new file; whoever has it lets go soon.
+                _ => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+    on_its_own(&to).map_err(failed)?;
+    drop(to);
+    sync(file)
+}
+
+/// Lets a database be one file: a copy says of itself that there is a log beside it.
+pub(super) fn on_its_own(conn: &Connection) -> Result<(), rusqlite::Error> {
+    conn.pragma_update(None, "journal_mode", "delete")
+}
+
+/// A file that has its name only once it is whole.
+pub(super) struct Partial {
+    to: PathBuf,
+    partial: PathBuf,
+    held: File,
+    kept: bool,
+}
+
+impl Partial {
+    /// Begins it, empty.
+    pub(super) fn begin(to: &Path) -> Result<Self, UpkeepError> {
+        if to.symlink_metadata().is_ok() {
+            return Err(UpkeepError::Exists(to.to_owned()));
+        }
+        let partial = with_suffix(to, PARTIAL);
+        // Of somebody who was interrupted it may be there; of somebody who is at it, it is locked.
+        let held = create(&partial)?;
+        match held.try_lock() {
+            Ok(()) => held.set_len(0).map_err(io_error(&partial))?,
+            Err(TryLockError::WouldBlock) => return Err(UpkeepError::BeingWritten(partial)),
+            Err(TryLockError::Error(source)) => return Err(io_error(&partial)(source)),
+        }
+        Ok(Self { to: to.to_owned(), partial, held, kept: false })
+    }
+
+    /// Where it is meanwhile.
+    pub(super) fn path(&self) -> &Path {
+        &self.partial
+    }
+
+    /// The open file.
+    pub(super) fn file(&self) -> &File {
+        &self.held
+    }
+
+    /// Gives it its name, once it is on the disk.
+    pub(super) fn keep(mut self) -> Result<(), UpkeepError> {
+        sync(&self.partial)?;
+        std::fs::rename(&self.partial, &self.to).map_err(io_error(&self.to))?;
+        self.kept = true;
+        sync_folder(folder_of(&self.to))
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.kept {
+            // It is of no use; why, is told by whoever drops it.
+            let _ = remove(&self.partial);
+        }
+    }
+}
+
+/// Makes a file for its owner's eyes only.
+pub(super) fn create(file: &Path) -> Result<File, UpkeepError> {
+    lock::options().open(file).map_err(io_error(file))
+}
+
+/// Waits until a file is on the disk.
+pub(super) fn sync(file: &Path) -> Result<(), UpkeepError> {
+    File::open(file).and_then(|file| file.sync_all()).map_err(io_error(file))
+}
+
+/// Waits until the names in a folder are on the disk.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), UpkeepError> {
+    // Windows has no such thing.
+    if cfg!(unix) { sync(folder) } else { Ok(()) }
+}
+
+/// The folder that a file is in.
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// The file of that name with something behind it.
+pub(super) fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove(file: &Path) -> Result<(), UpkeepError> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(io_error(file)),
+    }
+}
