@@ -1,6 +1,7 @@
 //! Looking after a store: dumps, backups, checks.
 
 use std::{
+    cell::Cell,
     fs,
     io::{BufReader, BufWriter, Write as _},
     path::{Path, PathBuf},
@@ -12,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use proptest::{prelude::*, sample::Index, test_runner::TestRunner};
 use store::{
     Catalogue, Commit, CommitId, EntryId, Json, NewBody, NewEntry, OpenError, Options, Place, Store,
     dump::DumpError,
@@ -541,4 +543,96 @@ async fn everything_is_counted() {
     assert_eq!((log("owed").logs, log("owed").entries), (2, 10));
     assert_eq!((stats.bodies.rows, stats.bodies.bytes), (2, 5011));
     assert!(stats.wal_bytes > 0 && stats.domain == "a.example" && stats.format == 1);
+}
+
+/// What somebody may do to the lines of a dump.
+#[derive(Clone, Debug)]
+enum Change {
+    Drop(Index),
+    Repeat(Index),
+    Swap(Index, Index),
+    /// One bit of one line.
+    Flip(Index, Index, u8),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        any::<Index>().prop_map(Change::Drop),
+        any::<Index>().prop_map(Change::Repeat),
+        any::<(Index, Index)>().prop_map(|(one, other)| Change::Swap(one, other)),
+        (any::<Index>(), any::<Index>(), 0..8_u8).prop_map(|(line, byte, bit)| Change::Flip(line, byte, bit)),
+    ]
+}
+
+/// A dump of these lines with an end that fits to them.
+fn ended(lines: &[Vec<u8>]) -> Vec<u8> {
+    let mut dump = lines.join(&b'\n');
+    dump.push(b'\n');
+    let end = format!("{{\"end\":{{\"lines\":{},\"crc32c\":{}}}}}\n", lines.len(), crc32c::crc32c(&dump));
+    dump.extend_from_slice(end.as_bytes());
+    dump
+}
+
+/// A dump that proves to be whole is loaded or refused, whatever stands in it; and what was loaded can be read.
+#[test]
+fn forged_dumps_are_loaded_or_refused() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let dump = runtime.block_on(async {
+        let bench = Bench::new(Kind::File);
+        furnish(&bench).await;
+        bench.store.close().await;
+        dumped(&folder_of(&bench))
+    });
+    let mut whole: Vec<Vec<u8>> = dump.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    whole.truncate(whole.len() - 2);
+    assert!(ended(&whole) == dump, "the end is as the store makes it");
+    let place = tempfile::tempdir().unwrap();
+    let (taken, turned_away) = (Cell::new(0), Cell::new(0));
+    let cases = rounds(200) as u32;
+    let mut runner = TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() });
+    let forged = |changes: Vec<Change>| {
+        let mut lines = whole.clone();
+        for change in changes {
+            match change {
+                Change::Drop(line) => drop(lines.remove(line.index(lines.len()))),
+                Change::Repeat(line) => {
+                    let at = line.index(lines.len());
+                    lines.insert(at, lines[at].clone());
+                }
+                Change::Swap(one, other) => {
+                    let len = lines.len();
+                    lines.swap(one.index(len), other.index(len));
+                }
+                Change::Flip(line, byte, bit) => {
+                    let at = line.index(lines.len());
+                    let byte = byte.index(lines[at].len());
+                    lines[at][byte] ^= 1 << bit;
+                }
+            }
+        }
+        ended(&lines)
+    };
+    let tried = runner.run(&prop::collection::vec(change(), 1..3), |changes| {
+        let dump = forged(changes);
+        let folder = place.path().join("data");
+        match loaded(&dump, &folder) {
+            Ok(_) => {
+                taken.set(taken.get() + 1);
+                let _ = checked(&folder);
+                prop_assert!(dumped(&folder).len() > dump.len() / 2);
+                Store::open(Options::new(Place::Folder(folder.clone()), domain()))
+                    .map_err(|error| proptest::test_runner::TestCaseError::fail(error.to_string()))?;
+            }
+            Err(error) => {
+                turned_away.set(turned_away.get() + 1);
+                prop_assert!(!matches!(error, UpkeepError::Sqlite { .. } | UpkeepError::Io { .. }), "{error}");
+                prop_assert!(!folder.join("store.sqlite").exists());
+            }
+        }
+        let _ = fs::remove_dir_all(&folder);
+        Ok(())
+    });
+    tried.unwrap();
+    let (taken, turned_away) = (taken.get(), turned_away.get());
+    assert!(taken > 5 && turned_away > 50, "{taken} loaded, {turned_away} refused");
 }
