@@ -151,6 +151,22 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
+    /// Commits that were acknowledged are not in the database any more: its log was lost or damaged. Nothing was changed.
+    #[error(
+        "the store in {} has lost its last {} commits: it counts {found}, and {counted} were acknowledged. Put its file \
+         store.sqlite-wal back, or restore a backup; to go on without them remove {}",
+        .folder.display(), .counted - .found, .counter.display()
+    )]
+    LostCommits {
+        /// The data folder.
+        folder: PathBuf,
+        /// The file of the counter.
+        counter: PathBuf,
+        /// Commits that the database counts.
+        found: u64,
+        /// Commits that were acknowledged at least.
+        counted: u64,
+    },
     /// Written by a newer release, whose format this one does not know.
     #[error("the store has format {found}, this release knows formats up to {known}: use a newer release")]
     NewerFormat {

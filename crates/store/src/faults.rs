@@ -1,27 +1,57 @@
-//! Places where a test ends the process as a crash would. They exist in builds with the feature `faults` only.
+//! Faults at the steps of a commit. For tests: only there with the feature `faults`, which no release is built with.
 
-/// Passes, unless the process was started to die here: `FERRULE_DIE_AT=name=7` at the seventh time.
-#[cfg(feature = "faults")]
-pub(crate) fn point(name: &str) {
-    use std::sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    };
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
-    static DIE_AT: OnceLock<Option<(String, AtomicU64)>> = OnceLock::new();
-    let die_at = DIE_AT.get_or_init(|| {
-        let told = std::env::var("FERRULE_DIE_AT").ok()?;
-        let (name, nth) = told.rsplit_once('=')?;
-        Some((name.to_owned(), AtomicU64::new(nth.parse().ok()?)))
-    });
-    if let Some((place, left)) = die_at
-        && place == name
-        && left.fetch_sub(1, Ordering::Relaxed) == 1
-    {
-        std::process::abort();
+use rusqlite::{Connection, Error};
+
+pub use crate::sqlite::Point;
+
+#[cfg(not(debug_assertions))]
+compile_error!("the feature `faults` is for test builds; a release has no fail points");
+
+/// What happens at each [`Point`]: the process goes on, stops, or the step fails.
+#[derive(Clone)]
+pub struct Faults(Arc<At>);
+
+type At = dyn Fn(Point, &Connection) -> Result<(), Error> + Send + Sync;
+
+impl Faults {
+    /// Asks at each point, with the connection that is at work there.
+    pub fn new(at: impl Fn(Point, &Connection) -> Result<(), Error> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(at))
+    }
+
+    pub(crate) fn reach(&self, point: Point, conn: &Connection) -> Result<(), Error> {
+        (self.0)(point, conn)
     }
 }
 
-/// Passes.
-#[cfg(not(feature = "faults"))]
-pub(crate) const fn point(_: &str) {}
+impl Default for Faults {
+    /// None, unless the process was started to die at a point: `FERRULE_DIE_AT=counted=7` at the seventh time.
+    fn default() -> Self {
+        let told = std::env::var("FERRULE_DIE_AT").ok();
+        let told = told.as_deref().and_then(|told| told.rsplit_once('='));
+        let Some((point, nth)) = told.and_then(|(point, nth)| Some((point.to_owned(), nth.parse().ok()?))) else {
+            return Self::new(|_, _| Ok(()));
+        };
+        let left = AtomicI64::new(nth);
+        Self::new(move |at, _| {
+            if format!("{at:?}").eq_ignore_ascii_case(&point) && left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                std::process::abort();
+            }
+            Ok(())
+        })
+    }
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Faults")
+    }
+}

@@ -116,6 +116,10 @@ mod commit;
 pub mod dump;
 pub mod engine;
 mod error;
+#[cfg(feature = "faults")]
+pub mod faults;
+#[cfg(not(feature = "faults"))]
+#[path = "no_faults.rs"]
 mod faults;
 mod hybrid;
 mod id;

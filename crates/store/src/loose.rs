@@ -16,7 +16,6 @@ use crate::{
     engine::{
         Engine, EntryPage, Head, HeadQuery, LogQuery, RawAppend, RawCommit, RawEffect, Report, RowPage, RowQuery,
     },
-    limits,
     sqlite::Sqlite,
     turns::Turns,
     watch::Feed,
@@ -99,12 +98,10 @@ impl Loose {
         let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(self.seed));
         let domain = self.domain.unwrap_or_else(|| "loose.example".parse().expect("the grammar of domains admits it"));
         let options = Options {
-            place: Place::Memory,
-            domain,
             clock: Arc::clone(&self.clock),
             rng: Arc::clone(&rng),
-            deadline: limits::DEADLINE,
             tables: self.tables,
+            ..Options::new(Place::Memory, domain)
         };
         let feed = Feed::default();
         let engine = Engines {

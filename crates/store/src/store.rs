@@ -8,6 +8,7 @@ use crate::{
     AggRef, Catalogue, Commit, CommitError, CommitId, Committed, Key, Log, LogKind, OpenError, Plain, PlainRows,
     ReadError, Rows, Value, Version, View, Watch,
     engine::{Engine, HeadQuery, RawCommit, Report},
+    faults::Faults,
     limits::{self, Limit},
     sqlite::Sqlite,
     turns::Turns,
@@ -39,6 +40,9 @@ pub struct Options {
     /// All tables that there are. Then the database has a view for each, and a commit to any other is refused. `None`:
     /// the database tells nobody what is in it.
     pub tables: Option<Catalogue>,
+    /// What fails, and when.
+    #[cfg(feature = "faults")]
+    pub faults: Faults,
 }
 
 impl Options {
@@ -51,7 +55,16 @@ impl Options {
             rng: Arc::new(SystemRng),
             deadline: limits::DEADLINE,
             tables: None,
+            #[cfg(feature = "faults")]
+            faults: Faults::default(),
         }
+    }
+
+    pub(crate) fn faults(&self) -> Faults {
+        #[cfg(feature = "faults")]
+        return self.faults.clone();
+        #[cfg(not(feature = "faults"))]
+        Faults::default()
     }
 }
 

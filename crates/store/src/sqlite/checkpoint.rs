@@ -5,6 +5,7 @@
 //! down before the WAL grows too large, and at the very end the writer makes room itself.
 
 use std::{
+    fs::File,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::Duration,
@@ -12,8 +13,13 @@ use std::{
 
 use rusqlite::Connection;
 
+use super::point::Point;
+use crate::faults::Faults;
+
 /// How long the checkpointer rests between two rounds.
 const ROUND: Duration = Duration::from_millis(100);
+/// Once in so many rounds the counter of commits is synced.
+const SYNCED_ROUNDS: u32 = 10;
 /// The size of the WAL at which the writer makes room itself. From half of it on, intake is slowed down.
 pub(super) const WAL_CAP: u64 = 512 << 20;
 /// The longest pause of the writer before one group.
@@ -81,6 +87,11 @@ impl Brake {
         !state.stop
     }
 
+    /// The round was nothing.
+    fn again(&self) {
+        self.state().dirty = true;
+    }
+
     fn report(&self, frames: u64, copied: u64, page: u64) {
         let mut state = self.state();
         state.wal = if frames == copied { 0 } else { frames.saturating_mul(page) };
@@ -97,6 +108,14 @@ fn pause_at(wal: u64) -> Duration {
     LONGEST_PAUSE.mul_f64(over as f64 / half as f64)
 }
 
+/// What the checkpointer works with.
+pub(super) struct Beside {
+    pub(super) conn: Connection,
+    /// The counter of commits.
+    pub(super) counter: File,
+    pub(super) faults: Faults,
+}
+
 /// The thread that copies.
 pub(super) struct Checkpointer {
     brake: Arc<Brake>,
@@ -105,9 +124,10 @@ pub(super) struct Checkpointer {
 
 impl Checkpointer {
     /// Starts it on a connection of its own.
-    pub(super) fn start(conn: Connection, brake: Arc<Brake>) -> Result<Self, std::io::Error> {
+    pub(super) fn start(beside: Beside, brake: Arc<Brake>) -> Result<Self, std::io::Error> {
         let shared = Arc::clone(&brake);
-        let thread = std::thread::Builder::new().name("store-checkpoint".into()).spawn(move || run(&conn, &shared))?;
+        let thread =
+            std::thread::Builder::new().name("store-checkpoint".into()).spawn(move || run(&beside, &shared))?;
         Ok(Self { brake, thread: Some(thread) })
     }
 }
@@ -122,19 +142,36 @@ impl Drop for Checkpointer {
     }
 }
 
-fn run(conn: &Connection, brake: &Brake) {
+fn run(Beside { conn, counter, faults }: &Beside, brake: &Brake) {
     let page = conn.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0)).unwrap_or(4096);
     let page = u64::try_from(page).unwrap_or(4096);
+    let (mut rounds, mut failing) = (0_u32, false);
     while brake.wait() {
-        let round = conn
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)));
-        crate::faults::point("checkpoint");
-        match round {
+        let round = || {
+            faults.reach(Point::Checkpointing, conn)?;
+            let sql = "PRAGMA wal_checkpoint(PASSIVE)";
+            let done = conn.query_row(sql, [], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?;
+            faults.reach(Point::Checkpointed, conn).map(|()| done)
+        };
+        match round() {
             Ok((frames, copied)) => {
                 brake.report(u64::try_from(frames).unwrap_or(0), u64::try_from(copied).unwrap_or(0), page);
+                failing = false;
             }
-            Err(error) => tracing::warn!(%error, "a checkpoint of SQLite failed, the next round tries again"),
+            Err(error) => {
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "a checkpoint of SQLite failed, each round tries again");
+                }
+                brake.again();
+            }
         }
+        // Only for a loss of power: what a process wrote outlives it by itself.
+        if rounds % SYNCED_ROUNDS == 0
+            && let Err(error) = counter.sync_data()
+        {
+            tracing::warn!(%error, "the counter of commits could not be synced");
+        }
+        rounds = rounds.wrapping_add(1);
     }
 }
 

@@ -40,6 +40,11 @@ impl Lost {
         self.since = Some(self.since.map_or(tick, |since| since.min(tick)));
     }
 
+    /// Whether a time was begun that has no end yet.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// Ends a time that was begun. Gives the ceiling of the clock behind it, if there was one.
     pub(crate) fn end(&mut self, now: Timestamp, ceiling: Version) -> Option<Version> {
         let since = self.since.take()?;

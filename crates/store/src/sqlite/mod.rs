@@ -3,8 +3,10 @@
 mod apply;
 mod checkpoint;
 mod columns;
+mod counter;
 mod lock;
 mod lost;
+mod point;
 mod queue;
 mod reader;
 mod remove;
@@ -21,18 +23,19 @@ use std::{
 };
 
 use async_trait::async_trait;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 
 use self::{
     apply::Applier,
-    checkpoint::{Brake, Checkpointer},
+    checkpoint::{Beside, Brake, Checkpointer},
+    counter::{Count, Counter},
     lock::FolderLock,
     lost::Lost,
     queue::{Queue, Work},
     schema::Refusal,
-    writer::Writer,
+    writer::{State, Writer},
 };
 use crate::{
     Catalogue, CommitError, Committed, EntryId, LogRef, OpenError, Options, Place, ReadError, Reason,
@@ -40,6 +43,7 @@ use crate::{
     hybrid::Hybrid,
     watch::Feed,
 };
+pub use point::Point;
 
 /// Reading connections.
 const READERS: usize = 4;
@@ -109,11 +113,20 @@ impl Sqlite {
         let file = folder.join(FILE);
         let lock = FolderLock::take(folder, &file)?;
         let failed = |error| refusal(Refusal::Sqlite(error), folder, options);
-        let mut conn = writing(&file).map_err(failed)?;
-        let meta = schema::prepare(&mut conn, options).map_err(|why| refusal(why, folder, options))?;
-        let brake = Arc::new(Brake::default());
-        let beside = writing(&file).map_err(failed)?;
         let io = |source| OpenError::Io { folder: folder.to_owned(), source };
+        let counted = Counter::read(folder).map_err(io)?;
+        let mut conn = writing(&file).map_err(failed)?;
+        // What is refused stays as it was found: closing it copies nothing of its log.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
+        let meta = schema::prepare(&mut conn, options, counted).map_err(|why| refusal(why, folder, options))?;
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(failed)?;
+        let counter = Counter::start(folder, Count { node: meta.node, commits: meta.commits }).map_err(io)?;
+        let brake = Arc::new(Brake::default());
+        let beside = Beside {
+            conn: writing(&file).map_err(failed)?,
+            counter: counter.handle().map_err(io)?,
+            faults: options.faults(),
+        };
         let checkpointer = Checkpointer::start(beside, Arc::clone(&brake)).map_err(io)?;
         let mut pool = Vec::with_capacity(READERS);
         for _ in 0..READERS {
@@ -126,6 +139,9 @@ impl Sqlite {
             clock: Arc::clone(&options.clock),
             feed,
             brake,
+            counter: Some(counter),
+            faults: options.faults(),
+            state: State::default(),
         };
         Self::start(writer, Readers::new(pool), options, meta.lost, Some(checkpointer), Some(lock)).map_err(io)
     }
@@ -135,7 +151,7 @@ impl Sqlite {
         let failed = |why| refusal(why, &folder, options);
         let mut conn = Connection::open_in_memory().map_err(|error| failed(Refusal::Sqlite(error)))?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
-        let meta = schema::prepare(&mut conn, options).map_err(failed)?;
+        let meta = schema::prepare(&mut conn, options, None).map_err(failed)?;
         let conn = Arc::new(Mutex::new(conn));
         let writer = Writer {
             conn: Arc::clone(&conn),
@@ -144,6 +160,9 @@ impl Sqlite {
             clock: Arc::clone(&options.clock),
             feed,
             brake: Arc::new(Brake::default()),
+            counter: None,
+            faults: options.faults(),
+            state: State::default(),
         };
         let io = |source| OpenError::Io { folder: folder.clone(), source };
         Self::start(writer, Readers::new(vec![conn]), options, meta.lost, None, None).map_err(io)
@@ -314,6 +333,9 @@ fn refusal(why: Refusal, folder: &Path, options: &Options) -> OpenError {
     match why {
         Refusal::NewerFormat(found) => OpenError::NewerFormat { found, known: schema::FORMAT },
         Refusal::NotAStore(reason) => OpenError::Damaged { folder, reason: reason.to_owned() },
+        Refusal::LostCommits { found, counted } => {
+            OpenError::LostCommits { counter: Counter::path(&folder), folder, found, counted }
+        }
         Refusal::OtherDomain(stored) => OpenError::OtherDomain { stored, asked: options.domain.clone() },
         Refusal::Sqlite(error) => match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {

@@ -71,6 +71,14 @@ pub(super) struct Queue {
 /// The writer's end.
 pub(super) struct Inbox {
     pub(super) works: mpsc::Receiver<Work>,
+    commits: Arc<Semaphore>,
+}
+
+impl Inbox {
+    /// Commits that wait.
+    pub(super) fn waiting(&self) -> usize {
+        COMMITS.saturating_sub(self.commits.available_permits())
+    }
 }
 
 impl Queue {
@@ -82,7 +90,8 @@ impl Queue {
             bytes: Arc::new(Semaphore::new(BYTES / UNIT)),
             occupy,
         };
-        (queue, Inbox { works })
+        let commits = Arc::clone(&queue.commits);
+        (queue, Inbox { works, commits })
     }
 
     /// Nothing more is taken; what waits is still done.

@@ -8,7 +8,7 @@ use types::{Clock, Timestamp};
 use super::reader::{extent, log_no, partition_point};
 use crate::{EntryId, LogRef, engine::Report};
 
-/// How long one kind of thing is removed in one transaction; commits wait meanwhile.
+/// How long things are removed in one transaction; commits wait meanwhile.
 const SLICE: Duration = Duration::from_millis(3);
 /// How many rows, entries or logs that are at most.
 const BATCH: usize = 500;
@@ -36,36 +36,62 @@ impl<'a> Slice<'a> {
     }
 }
 
-/// Removes one batch of expired rows and entries; `more` says whether there may be another.
-pub(super) fn expired(conn: &Connection, clock: &dyn Clock) -> Result<Report, rusqlite::Error> {
-    let (mut report, now) = (Report::default(), clock.now());
-    for sql in [
-        "DELETE FROM rows WHERE no IN (SELECT no FROM rows WHERE expires <= ?1 LIMIT ?2)",
-        "DELETE FROM plain WHERE no IN (SELECT no FROM plain WHERE expires <= ?1 LIMIT ?2)",
-    ] {
-        let (mut slice, mut statement) = (Slice::begin(clock), conn.prepare_cached(sql)?);
-        loop {
-            let removed = statement.execute((now.micros(), PIECE as i64))?;
-            report.rows += removed as u64;
-            if removed < PIECE {
-                break;
-            }
-            slice.spend(removed);
-            if slice.is_over() {
-                report.more = true;
-                break;
-            }
+/// Removes one batch of what has expired; `more` says whether there may be another. Which kind of thing comes first
+/// changes with `first`, so that none waits for ever for another.
+pub(super) fn expired(conn: &Connection, clock: &dyn Clock, first: usize) -> Result<Report, rusqlite::Error> {
+    let (mut report, now, mut slice) = (Report::default(), clock.now(), Slice::begin(clock));
+    for kind in (0..3).map(|nth| (first % 3 + nth) % 3) {
+        match kind {
+            0 => expired_rows(
+                conn,
+                "DELETE FROM rows WHERE no IN (SELECT no FROM rows WHERE expires <= ?1 LIMIT ?2)",
+                now,
+                &mut slice,
+                &mut report,
+            )?,
+            1 => expired_rows(
+                conn,
+                "DELETE FROM plain WHERE no IN (SELECT no FROM plain WHERE expires <= ?1 LIMIT ?2)",
+                now,
+                &mut slice,
+                &mut report,
+            )?,
+            _ => expired_entries(conn, now, &mut slice, &mut report)?,
+        }
+        if report.more {
+            break;
         }
     }
-    expired_entries(conn, now, Slice::begin(clock), &mut report)?;
     Ok(report)
+}
+
+fn expired_rows(
+    conn: &Connection,
+    sql: &str,
+    now: Timestamp,
+    slice: &mut Slice<'_>,
+    report: &mut Report,
+) -> Result<(), rusqlite::Error> {
+    let mut statement = conn.prepare_cached(sql)?;
+    loop {
+        let removed = statement.execute((now.micros(), PIECE as i64))?;
+        report.rows += removed as u64;
+        if removed < PIECE {
+            return Ok(());
+        }
+        slice.spend(removed);
+        if slice.is_over() {
+            report.more = true;
+            return Ok(());
+        }
+    }
 }
 
 /// As many logs as there is time for: most have little to remove.
 fn expired_entries(
     conn: &Connection,
     now: Timestamp,
-    mut slice: Slice<'_>,
+    slice: &mut Slice<'_>,
     report: &mut Report,
 ) -> Result<(), rusqlite::Error> {
     let mut due = conn.prepare_cached("SELECT no, memory FROM log_name WHERE due <= ?1 LIMIT 1")?;
@@ -82,7 +108,7 @@ fn expired_entries(
         let range = extent(conn, no)?;
         let upto = partition_point(conn, range, |_, expires| is_due(expires))?;
         slice.spend(1);
-        front(conn, no, (range.0, upto), &mut slice, report)?;
+        front(conn, no, (range.0, upto), slice, report)?;
     }
 }
 

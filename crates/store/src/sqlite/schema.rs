@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, types::Value as Sql};
 use types::Domain;
 
-use super::{lost::Lost, views};
-use crate::{Options, Version};
+use super::{counter::Count, lost::Lost, views};
+use crate::{Options, Place, Version, id::tick_of_version};
 
 /// The newest format known. A release that changes the tables raises it and brings older ones up.
 pub(super) const FORMAT: u32 = 1;
@@ -35,6 +35,9 @@ CREATE TABLE body(no INTEGER PRIMARY KEY, bytes BLOB NOT NULL, crc INTEGER NOT N
 CREATE TABLE meta(k TEXT PRIMARY KEY, v ANY NOT NULL) STRICT;
 ";
 
+/// Where commits are counted in `meta`.
+const COMMITS: &str = "commits";
+
 /// What a database says of itself.
 pub(super) struct Meta {
     /// Its format.
@@ -47,12 +50,15 @@ pub(super) struct Meta {
     pub(super) ceiling: Version,
     /// Times of which a restored backup knows nothing.
     pub(super) lost: Lost,
+    /// Commits done so far.
+    pub(super) commits: u64,
 }
 
 /// Why a database is not used.
 pub(super) enum Refusal {
     NewerFormat(u32),
     NotAStore(&'static str),
+    LostCommits { found: u64, counted: u64 },
     OtherDomain(String),
     Sqlite(rusqlite::Error),
 }
@@ -65,7 +71,10 @@ impl From<rusqlite::Error> for Refusal {
 
 /// Makes the tables if the database is new; otherwise checks format and domain. After a restore the time that is lost ends
 /// here. Then the views.
-pub(super) fn prepare(conn: &mut Connection, options: &Options) -> Result<Meta, Refusal> {
+///
+/// `counted`: what the counter beside the database says. If it counted more than the database did, nothing is changed.
+pub(super) fn prepare(conn: &mut Connection, options: &Options, counted: Option<Count>) -> Result<Meta, Refusal> {
+    let in_folder = options.place != Place::Memory;
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
@@ -76,6 +85,15 @@ pub(super) fn prepare(conn: &mut Connection, options: &Options) -> Result<Meta, 
     if meta.domain != options.domain.as_str() {
         return Err(Refusal::OtherDomain(meta.domain));
     }
+    let found = meta.commits;
+    match counted.filter(|count| count.node == meta.node) {
+        Some(count) if count.commits > found => return Err(Refusal::LostCommits { found, counted: count.commits }),
+        Some(_) => {}
+        // Nobody can say whether all is there: the database was put there without its counter.
+        None if in_folder && found > 0 && !meta.lost.has_begun() => meta.lost.begin(newest_tick(&transaction)?),
+        None => {}
+    }
+    transaction.execute("INSERT OR IGNORE INTO meta(k, v) VALUES (?1, 0)", [COMMITS])?;
     if let Some(ceiling) = meta.lost.end(options.clock.now(), meta.ceiling) {
         meta.ceiling = ceiling;
         set_ceiling(&transaction, ceiling)?;
@@ -122,7 +140,7 @@ pub(super) fn read(conn: &Connection) -> Result<Meta, Refusal> {
         _ => Lost::default(),
     };
     let (node, ceiling) = (node.cast_unsigned(), Version::from_micros(ceiling.cast_unsigned()));
-    Ok(Meta { format, domain, node, ceiling, lost })
+    Ok(Meta { format, domain, node, ceiling, lost, commits: counted_commits(conn)? })
 }
 
 /// The domain that is written there; `None` where there are no tables yet.
@@ -139,6 +157,30 @@ pub(super) fn domain(conn: &Connection) -> Result<Option<String>, rusqlite::Erro
 /// Writes the ceiling of the hybrid clock.
 pub(super) fn set_ceiling(conn: &Connection, ceiling: Version) -> Result<(), rusqlite::Error> {
     set(conn, "clock_ceiling", ceiling.micros().cast_signed())
+}
+
+/// Commits that the database counted.
+pub(super) fn counted_commits(conn: &Connection) -> Result<u64, rusqlite::Error> {
+    match value(conn, COMMITS)? {
+        Some(Sql::Integer(count)) => Ok(count.cast_unsigned()),
+        _ => Ok(0),
+    }
+}
+
+/// Counts so many more; gives all of them.
+pub(super) fn count_commits(conn: &Connection, more: u64) -> Result<u64, rusqlite::Error> {
+    let mut statement = conn.prepare_cached("UPDATE meta SET v = v + ?2 WHERE k = ?1 RETURNING v")?;
+    statement.query_row((COMMITS, more.cast_signed()), |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+}
+
+/// The newest tick of a version or an entry. Looks at all of them.
+fn newest_tick(conn: &Connection) -> Result<u64, rusqlite::Error> {
+    let newest = |sql| conn.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
+    let tick = newest("SELECT max(tick) FROM log")?.unwrap_or_default().cast_unsigned();
+    let version =
+        newest("SELECT max(v) FROM (SELECT max(version) AS v FROM rows UNION ALL SELECT max(version) FROM plain)")?;
+    let version = version.map_or(0, |version| tick_of_version(Version::from_micros(version.cast_unsigned())));
+    Ok(tick.max(version))
 }
 
 /// Writes of which times nothing is known.

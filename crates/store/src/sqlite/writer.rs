@@ -13,18 +13,28 @@ use types::Clock;
 use super::{
     apply::Applier,
     checkpoint::Brake,
+    counter::Counter,
+    point::Point,
     queue::{Inbox, Waiting, Work},
     reader, remove,
-    schema::set_ceiling,
+    schema::{count_commits, counted_commits, set_ceiling},
 };
 use crate::{
-    CommitError, Committed, EntryId, LogRef, ReadError, engine::RawCommit, engine::Report, faults, watch::Feed,
+    CommitError, Committed, EntryId, LogRef, ReadError, engine::RawCommit, engine::Report, faults::Faults, watch::Feed,
 };
 
 /// Commits of one group.
 const GROUP: usize = 512;
 /// Bytes of one group.
 const GROUP_BYTES: usize = 16 << 20;
+/// So many waiting commits are a short queue, beside which what has expired is removed.
+const SHORT: usize = 64;
+/// Beside a long queue one batch is removed in such a time, so that a busy store does not grow without bounds.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the writer waits for readers of older states when it makes room in the log of SQLite.
+const ROOM: Duration = Duration::from_millis(100);
+/// When it tries again after one did not come to an end.
+const ROOM_AGAIN: Duration = Duration::from_secs(1);
 
 type Outcome = Result<Committed, CommitError>;
 
@@ -39,6 +49,23 @@ pub(super) struct Writer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) feed: Feed,
     pub(super) brake: Arc<Brake>,
+    /// The counter of commits beside the database; `None` for a store in memory.
+    pub(super) counter: Option<Counter>,
+    pub(super) faults: Faults,
+    pub(super) state: State,
+}
+
+/// What the writer remembers of its work.
+#[derive(Default)]
+pub(super) struct State {
+    /// Sweeps so far.
+    sweeps: usize,
+    /// When a job last came to a turn.
+    swept: Option<Instant>,
+    /// When to try to make room again.
+    room: Option<Instant>,
+    /// The disk is full, and that was said.
+    full: bool,
 }
 
 /// What takes many transactions. Commits come between them.
@@ -51,6 +78,8 @@ enum Job {
 #[derive(Default)]
 struct Jobs {
     waiting: VecDeque<Job>,
+    /// A commit that the last group had no room for.
+    next: Option<Waiting>,
     closed: bool,
 }
 
@@ -58,8 +87,9 @@ struct Jobs {
 enum Failure {
     /// The transaction could not begin: nothing happened, and commits one by one would fare no better.
     Begin(rusqlite::Error),
-    /// `COMMIT` itself failed: it may or may not have happened.
-    Commit(rusqlite::Error),
+    /// `COMMIT` itself failed: it may or may not have happened. If it did, these are the answers, and so many commits were
+    /// counted.
+    Commit(rusqlite::Error, Vec<Outcome>, u64),
     /// Something failed before, and everything was rolled back.
     Statement(rusqlite::Error),
 }
@@ -78,7 +108,9 @@ impl Writer {
     /// The commits that wait, all of one group, and one transaction of a job; so neither keeps the other from going on.
     /// `false` at the end.
     fn turn(&mut self, jobs: &mut Jobs, inbox: &Inbox) -> bool {
-        let waiting = if jobs.waiting.is_empty() {
+        let waiting = if let Some(next) = jobs.next.take() {
+            Ok(Work::Commit(next))
+        } else if jobs.waiting.is_empty() {
             inbox.works.recv().map_err(|_| TryRecvError::Disconnected)
         } else {
             inbox.works.try_recv()
@@ -86,7 +118,7 @@ impl Writer {
         match waiting {
             Ok(work) => {
                 let job = match work {
-                    Work::Commit(first) => self.group(first, inbox),
+                    Work::Commit(first) => self.group(first, inbox, &mut jobs.next),
                     other => Some(other),
                 };
                 if let Some(job) = job.and_then(|work| self.job(work)) {
@@ -97,11 +129,26 @@ impl Writer {
             Err(TryRecvError::Disconnected) => jobs.closed = true,
             Err(TryRecvError::Empty) => {}
         }
-        if let Some(job) = jobs.waiting.pop_front()
+        if self.may_work(jobs, inbox)
+            && let Some(job) = jobs.waiting.pop_front()
             && let Some(unfinished) = self.go_on(job, jobs.closed)
         {
             jobs.waiting.push_back(unfinished);
         }
+        true
+    }
+
+    /// Whether a job comes to a turn: while the queue is short, or when it was long for some time.
+    fn may_work(&mut self, jobs: &Jobs, inbox: &Inbox) -> bool {
+        if jobs.waiting.is_empty() {
+            return false;
+        }
+        let now = self.clock.monotonic();
+        let patient = self.state.swept.is_some_and(|swept| now.saturating_duration_since(swept) < PATIENCE);
+        if inbox.waiting() > SHORT && patient && !jobs.closed {
+            return false;
+        }
+        self.state.swept = Some(now);
         true
     }
 
@@ -120,12 +167,16 @@ impl Writer {
     }
 
     /// Drains commits into one transaction. Returns work of another kind that came up.
-    fn group(&mut self, first: Waiting, inbox: &Inbox) -> Option<Work> {
+    fn group(&mut self, first: Waiting, inbox: &Inbox, next: &mut Option<Waiting>) -> Option<Work> {
         let mut bytes = first.commit.bytes;
         let mut group = vec![first];
         let mut other = None;
         while group.len() < GROUP && bytes < GROUP_BYTES {
             match inbox.works.try_recv() {
+                Ok(Work::Commit(waiting)) if bytes + waiting.commit.bytes > GROUP_BYTES => {
+                    *next = Some(waiting);
+                    break;
+                }
                 Ok(Work::Commit(waiting)) => {
                     bytes += waiting.commit.bytes;
                     group.push(waiting);
@@ -150,25 +201,44 @@ impl Writer {
             // Whoever asked may have stopped waiting.
             let _ = waiting.answer.send(outcome);
         }
-        faults::point("answered");
+        // Failing here means nothing any more.
+        let _ = self.faults.reach(Point::Answered, &self.conn());
         other
     }
 
     fn write(&mut self, commits: &[Arc<RawCommit>]) -> Vec<Outcome> {
+        let one_by_one = commits.len() > 1;
         match self.transaction(commits) {
-            Ok(outcomes) => outcomes,
+            Ok(outcomes) => {
+                if std::mem::take(&mut self.state.full) {
+                    tracing::info!("there is space on the disk again");
+                }
+                outcomes
+            }
             Err(Failure::Begin(error)) => {
                 tracing::error!(%error, "SQLite does not let us write");
                 commits.iter().map(|_| Err(CommitError::unavailable())).collect()
             }
-            Err(Failure::Statement(error)) if commits.len() > 1 => {
-                tracing::warn!(%error, "a group of commits failed, now one by one");
+            // A transaction whose frames had no room is not there, whether that showed in a statement or in `COMMIT`.
+            Err(Failure::Statement(error) | Failure::Commit(error, ..)) if is_full(&error) && !one_by_one => {
+                if !std::mem::replace(&mut self.state.full, true) {
+                    tracing::error!(%error, "the disk is full: commits are refused until there is space");
+                }
+                vec![Err(CommitError::unavailable())]
+            }
+            Err(Failure::Commit(error, ..)) if is_full(&error) => {
+                commits.iter().flat_map(|one| self.write(std::slice::from_ref(one))).collect()
+            }
+            Err(Failure::Statement(error)) if one_by_one => {
+                if !self.state.full {
+                    tracing::warn!(%error, "a group of commits failed, now one by one");
+                }
                 commits.iter().flat_map(|one| self.write(std::slice::from_ref(one))).collect()
             }
             Err(Failure::Statement(error)) => commits.iter().map(|commit| Err(refused(&error, commit))).collect(),
-            Err(Failure::Commit(error)) => {
+            Err(Failure::Commit(error, outcomes, counted)) => {
                 tracing::error!(%error, "SQLite failed at the end of a commit");
-                self.resolve(commits)
+                self.resolve(commits, outcomes, counted)
             }
         }
     }
@@ -176,82 +246,104 @@ impl Writer {
     fn transaction(&mut self, commits: &[Arc<RawCommit>]) -> Result<Vec<Outcome>, Failure> {
         let conn = lock(&self.conn);
         conn.execute_batch("BEGIN IMMEDIATE").map_err(Failure::Begin)?;
-        faults::point("begun");
-        let mut wrote = false;
         let mut run = || {
-            let mut outcomes = Vec::with_capacity(commits.len());
+            self.faults.reach(Point::Begun, &conn)?;
+            let (mut outcomes, mut done) = (Vec::with_capacity(commits.len()), 0);
             for commit in commits {
                 let outcome = self.applier.apply(&conn, commit)?;
-                wrote |= outcome.as_ref().is_ok_and(|done| !done.repeated);
+                self.faults.reach(Point::Written, &conn)?;
+                done += u64::from(outcome.as_ref().is_ok_and(|done| !done.repeated));
                 outcomes.push(outcome);
             }
+            let counted = if done > 0 { Some(count_commits(&conn, done)?) } else { None };
             let ceiling = self.applier.hybrid.ceiling_to_write();
             if let Some(ceiling) = ceiling {
                 set_ceiling(&conn, ceiling)?;
             }
-            Ok((outcomes, ceiling))
+            Ok((outcomes, counted, ceiling))
         };
-        let (outcomes, ceiling) = run()
+        let (outcomes, counted, ceiling) = run()
             .map_err(|error| {
                 rollback(&conn);
                 Failure::Statement(error)
             })
             .inspect_err(|_| self.applier.forget())?;
-        faults::point("applied");
-        if let Err(error) = conn.execute_batch("COMMIT") {
+        let end = || {
+            self.faults.reach(Point::Committing, &conn)?;
+            conn.execute_batch("COMMIT")?;
+            self.faults.reach(Point::Committed, &conn)
+        };
+        if let Err(error) = end() {
             rollback(&conn);
             self.applier.forget();
-            // On a full disk a page of the log is missing, and with it the mark of the commit: SQLite goes on writing in its
-            // place, and after a crash reads up to it.
-            let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
-            return Err(if full { Failure::Statement(error) } else { Failure::Commit(error) });
+            return Err(match counted {
+                Some(counted) => Failure::Commit(error, outcomes, counted),
+                // Nothing of a commit was in it.
+                None => Failure::Statement(error),
+            });
         }
-        faults::point("committed");
         if let Some(ceiling) = ceiling {
             self.applier.hybrid.ceiling_written(ceiling);
         }
-        if wrote {
+        if let Some(counted) = counted {
+            if let Some(counter) = &mut self.counter {
+                counter.note(counted);
+            }
+            // Failing here means nothing any more.
+            let _ = self.faults.reach(Point::Counted, &conn);
             self.brake.wrote();
         }
         Ok(outcomes)
     }
 
-    /// After `COMMIT` failed: opens the database anew, so that SQLite decides by its log what it holds; writes, so that
-    /// nothing of the failed transaction can come back; and looks for the commits in the heads of their aggregates.
-    fn resolve(&mut self, commits: &[Arc<RawCommit>]) -> Vec<Outcome> {
-        let unknown = |commit: &RawCommit| Err(CommitError::OutcomeUnknown { id: commit.id });
-        if let Err(error) = self.fence() {
-            tracing::error!(%error, "SQLite could not be opened anew");
-            return commits.iter().map(|commit| unknown(commit)).collect();
-        }
-        let conn = lock(&self.conn);
-        let look = |commit: &Arc<RawCommit>| {
-            let Some(aggregate) = &commit.aggregate else { return unknown(commit) };
-            match reader::head(&conn, aggregate.kind, &aggregate.bytes) {
-                Ok(head) if head.recent.iter().any(|(id, _)| *id == commit.id) => {
-                    self.applier.apply(&conn, commit).unwrap_or_else(|_| unknown(commit))
+    /// After `COMMIT` failed: opens the database anew, so that SQLite decides by its log what it holds; looks whether it
+    /// counted the commits of the group; and writes, so that nothing of a transaction that failed can come back.
+    ///
+    /// The count decides for all of them, those without an aggregate too, since the group is one transaction.
+    fn resolve(&mut self, commits: &[Arc<RawCommit>], outcomes: Vec<Outcome>, counted: u64) -> Vec<Outcome> {
+        match self.fence() {
+            Ok(found) if found >= counted => {
+                if let Some(counter) = &mut self.counter {
+                    counter.note(counted);
                 }
-                Ok(_) => Err(CommitError::unavailable()),
-                Err(_) => unknown(commit),
+                self.brake.wrote();
+                outcomes
             }
-        };
-        commits.iter().map(look).collect()
+            Ok(_) => commits.iter().map(|_| Err(CommitError::unavailable())).collect(),
+            Err(error) => {
+                tracing::error!(%error, "SQLite could not be opened anew");
+                commits.iter().map(|commit| Err(CommitError::OutcomeUnknown { id: commit.id })).collect()
+            }
+        }
     }
 
-    fn fence(&mut self) -> Result<(), rusqlite::Error> {
+    fn fence(&mut self) -> Result<u64, rusqlite::Error> {
         let mut conn = lock(&self.conn);
+        self.faults.reach(Point::Fencing, &conn)?;
         if let Some(reopen) = &self.reopen {
             *conn = reopen()?;
         }
+        let found = counted_commits(&conn)?;
         let ceiling = self.applier.hybrid.ceiling_now(Duration::from_secs(10));
         set_ceiling(&conn, ceiling)?;
         self.applier.hybrid.ceiling_written(ceiling);
-        Ok(())
+        Ok(found)
     }
 
     /// Lets the log of SQLite begin from its start again, waiting for readers of older states.
-    fn make_room(&self) {
-        let done = self.conn().query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0));
+    fn make_room(&mut self) {
+        let now = self.clock.monotonic();
+        if self.state.room.is_some_and(|again| now < again) {
+            return;
+        }
+        let restart = |conn: &Connection| {
+            conn.busy_timeout(ROOM)?;
+            let done = conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0));
+            conn.busy_timeout(super::BUSY)?;
+            done
+        };
+        let done = restart(&self.conn());
+        self.state.room = (done != Ok(0)).then_some(now + ROOM_AGAIN);
         match done {
             Ok(0) => self.brake.emptied(),
             Ok(_) => tracing::warn!("a long read keeps the log of SQLite growing"),
@@ -285,8 +377,9 @@ impl Writer {
     }
 
     fn housekeep(&mut self, sum: &mut Report) -> Result<(), rusqlite::Error> {
-        let clock = Arc::clone(&self.clock);
-        let report = self.removal(|conn| remove::expired(conn, &*clock)).inspect_err(|error| {
+        let (clock, first) = (Arc::clone(&self.clock), self.state.sweeps);
+        self.state.sweeps = self.state.sweeps.wrapping_add(1);
+        let report = self.removal(|conn| remove::expired(conn, &*clock, first)).inspect_err(|error| {
             tracing::warn!(%error, "removing what has expired failed");
             sum.more = true;
         })?;
@@ -304,7 +397,7 @@ impl Writer {
         let conn = lock(&self.conn);
         conn.execute_batch("BEGIN IMMEDIATE")?;
         let done = remove(&conn).and_then(|report| {
-            faults::point("removed");
+            self.faults.reach(Point::Removed, &conn)?;
             conn.execute_batch("COMMIT").map(|()| report)
         });
         if done.is_err() {
@@ -328,6 +421,10 @@ fn rollback(conn: &Connection) {
     {
         tracing::error!(%error, "SQLite does not roll back");
     }
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 /// What the failure of one commit alone means.
@@ -374,7 +471,7 @@ mod tests {
         let mut options = crate::Options::new(crate::Place::Memory, "a.example".parse().unwrap());
         options.clock = Arc::<ManualClock>::clone(&clock);
         options.rng = Arc::new(SeededRng::new(7));
-        let meta = schema::prepare(&mut conn, &options).unwrap_or_else(|_| panic!("it is fresh"));
+        let meta = schema::prepare(&mut conn, &options, None).unwrap_or_else(|_| panic!("it is fresh"));
         Writer {
             conn: Arc::new(Mutex::new(conn)),
             reopen: None,
@@ -382,6 +479,9 @@ mod tests {
             clock,
             feed: Feed::default(),
             brake: Arc::default(),
+            counter: None,
+            faults: Faults::default(),
+            state: State::default(),
         }
     }
 
@@ -496,6 +596,50 @@ mod tests {
         assert!(report.more && (1_000..5_000).contains(&report.rows), "{report:?}");
     }
 
+    /// Beside a long queue nothing is removed, but for one batch a second.
+    #[tokio::test]
+    async fn housekeeping_waits_while_the_queue_is_long() {
+        let mut writer = written(&commit(1, 5_000, 0));
+        let clock = Arc::new(ManualClock::at(NOW));
+        writer.clock = Arc::<ManualClock>::clone(&clock);
+        let (queue, inbox) = Queue::new(false);
+        let mut jobs = Jobs::default();
+        let mut long = Box::pin(queue.ask(|answer| Work::Housekeep { budget: WAIT, answer }));
+        assert!(poll(&mut long).is_none());
+        let large = |id| {
+            let mut commit = Arc::unwrap_or_clone(commit(id, 0, 0));
+            commit.bytes = GROUP_BYTES / 16;
+            Arc::new(commit)
+        };
+        // Sixteen of them are a group by their bytes.
+        let waiting: Vec<_> = (2..2 + 3 * SHORT as u128 / 4).map(large).collect();
+        let small: Vec<_> = (500..500 + 3 * SHORT as u128).map(|id| commit(id, 0, 0)).collect();
+        let mut callers: Vec<_> = Vec::new();
+        for commit in waiting.iter().chain(&small) {
+            let mut caller = Box::pin(queue.commit(commit, WAIT));
+            assert!(poll(&mut caller).is_none());
+            callers.push(caller);
+        }
+        let left = |writer: &Writer| {
+            writer.conn().query_row("SELECT count(*) FROM plain", [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert!(writer.turn(&mut jobs, &inbox), "takes the job, which begins");
+        let begun = left(&writer);
+        assert!((4_400..5_000).contains(&begun), "{begun}: at most 500 and a piece in one transaction");
+        for _ in 0..2 {
+            writer.turn(&mut jobs, &inbox);
+            assert_eq!(left(&writer), begun);
+        }
+        assert_eq!(callers.iter_mut().filter_map(poll).count(), 32, "two groups");
+        clock.advance(PATIENCE);
+        writer.turn(&mut jobs, &inbox);
+        assert!(left(&writer) < begun, "a second later a batch comes to its turn");
+        while poll(&mut long).is_none() {
+            writer.turn(&mut jobs, &inbox);
+        }
+        assert_eq!(left(&writer), 0);
+    }
+
     /// Each log is a little work; a transaction of its own for each would be a lot.
     #[test]
     fn many_logs_share_a_transaction() {
@@ -507,7 +651,7 @@ mod tests {
                  INSERT INTO log_name (no, name, memory, due) SELECT i, CAST(i AS BLOB), 0, 1 FROM n",
             )
             .unwrap();
-        let report = remove::expired(&writer.conn(), &*writer.clock).unwrap();
+        let report = remove::expired(&writer.conn(), &*writer.clock, 2).unwrap();
         assert!(!report.more, "{report:?}");
     }
 }

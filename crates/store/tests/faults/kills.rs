@@ -12,7 +12,8 @@ use crate::{
 };
 
 /// The steps of the thread that writes, in their order.
-const STEPS: [&str; 6] = ["begun", "applied", "committed", "answered", "removed", "checkpoint"];
+const STEPS: [&str; 9] =
+    ["begun", "written", "committing", "committed", "counted", "answered", "removed", "checkpointing", "checkpointed"];
 
 /// What reopening may cost: 100 ms, and 20 ms for each megabyte of the log. Five times as much, as a machine may be busy.
 fn may_take(log: u64) -> Duration {

@@ -202,6 +202,87 @@ async fn corrupt_is_named() {
     }
 }
 
+/// Commits, each on an aggregate of its own, and a process that ends without closing the store.
+fn committed_and_killed(folder: &Path, commits: u64) {
+    const FOLDER: &str = "FERRULE_TEST_COMMITTED_FOLDER";
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let store = open(Path::new(&folder), domain()).unwrap();
+            for id in 0..commits {
+                let mut commit = Commit::at(THING.of(&id));
+                commit.put(&COUNT, &(), &Json(id));
+                commit.append(&OWED, &1, entry(id.to_string()));
+                store.commit(commit).await.unwrap();
+            }
+            std::process::abort();
+        });
+    }
+    let killed = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "folder::commits_that_are_lost_are_told", "--nocapture"])
+        .env(FOLDER, folder)
+        .output()
+        .unwrap();
+    assert!(!killed.status.success());
+}
+
+/// The log of SQLite ends early, or is gone: it says nothing, the counter beside it does.
+#[tokio::test]
+async fn commits_that_are_lost_are_told() {
+    const COMMITS: u64 = 20;
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (log, counter) = (folder.join("store.sqlite-wal"), folder.join("commits"));
+    tokio::task::spawn_blocking({
+        let folder = folder.to_owned();
+        move || committed_and_killed(&folder, COMMITS)
+    })
+    .await
+    .unwrap();
+    let whole = std::fs::read(&log).unwrap();
+    let database = std::fs::read(folder.join("store.sqlite")).unwrap();
+    let mut damaged = whole.clone();
+    let middle = whole.len() / 2;
+    damaged[middle] ^= 1;
+    for wrong in [&whole[..whole.len() - 1], &damaged, &whole[..middle]] {
+        std::fs::write(&log, wrong).unwrap();
+        let refused = open(folder, domain()).expect_err("commits are missing");
+        let OpenError::LostCommits { found, counted: COMMITS, .. } = refused else { panic!("{refused}") };
+        assert!(found < COMMITS);
+        let said = refused.to_string();
+        assert!(said.contains(&format!("its last {} commits", COMMITS - found)), "{said}");
+        assert!(said.contains("store.sqlite-wal") && said.contains(&counter.display().to_string()), "{said}");
+        assert_eq!(std::fs::read(&log).unwrap(), wrong, "what is left is left");
+        assert_eq!(std::fs::read(folder.join("store.sqlite")).unwrap(), database);
+    }
+    // With the log put back all is well.
+    std::fs::write(&log, &whole).unwrap();
+    let store = open(folder, domain()).unwrap();
+    assert_eq!(store.log(&OWED, &1).read_after(None, 1000).await.unwrap().entries.len() as u64, COMMITS);
+    let newest = store.log(&OWED, &1).newest().await.unwrap();
+    store.close().await;
+    let counted = std::fs::read_to_string(&counter).unwrap();
+    assert!(counted.contains(&format!(" {COMMITS:020} ")), "{counted}");
+
+    // Whoever goes on without them removes the counter. Readers that saw more are told that they lost something.
+    std::fs::write(&counter, counted.replace(&format!("{COMMITS:020}"), &format!("{:020}", COMMITS + 5))).unwrap();
+    drop(open(folder, domain()).expect("a counter that nobody can read counts for nothing"));
+    change(
+        folder,
+        &format!("DELETE FROM log WHERE tick > {}; UPDATE meta SET v = 10 WHERE k = 'commits'", {
+            let conn = rusqlite::Connection::open(folder.join("store.sqlite")).unwrap();
+            conn.query_row("SELECT tick FROM log ORDER BY pos LIMIT 1 OFFSET 9", [], |row| row.get::<_, i64>(0))
+                .unwrap()
+        }),
+    );
+    assert!(matches!(open(folder, domain()), Err(OpenError::LostCommits { found: 10, counted: COMMITS, .. })));
+    std::fs::remove_file(&counter).unwrap();
+    let store = open(folder, domain()).unwrap();
+    let log = store.log(&OWED, &1);
+    assert!(log.read_after(newest, 1000).await.unwrap().lost, "a cursor behind all that is left");
+    assert!(!log.read_after(log.newest().await.unwrap(), 1000).await.unwrap().lost);
+}
+
 fn hex(text: &str) -> String {
     text.bytes().map(|b| format!("{b:02x}")).collect()
 }

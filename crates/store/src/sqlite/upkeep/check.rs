@@ -111,6 +111,11 @@ impl Standing {
                 "the ceiling of the clock is below what was handed out",
             );
         }
+        let counted = self.counted.filter(|count| count.node == self.meta.node).map_or(0, |count| count.commits);
+        let lost = counted.saturating_sub(self.meta.commits);
+        if lost > 0 {
+            check.problem("meta", Some("commits".into()), format!("the last {lost} commits are lost"));
+        }
         (check.progress)(total, total);
         check.verdict
     }

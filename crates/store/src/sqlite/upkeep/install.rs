@@ -19,6 +19,7 @@ use super::{
 };
 use crate::sqlite::{
     BUSY, FILE,
+    counter::Counter,
     lock::{self, FolderLock, INCOMING},
 };
 
@@ -88,6 +89,8 @@ impl Site {
         for suffix in BESIDE {
             remove(&with_suffix(&self.file, suffix))?;
         }
+        // It counts the commits of another database.
+        remove(&Counter::path(&self.folder))?;
         sync_folder(&self.folder)?;
         fs::rename(&incoming, &self.file).map_err(io_error(&self.file))?;
         sync_folder(&self.folder)?;
@@ -115,6 +118,11 @@ impl Site {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => other.map_err(io_error(&from))?,
             }
+        }
+        let counter = Counter::path(&self.folder);
+        match fs::rename(&counter, Counter::path(&aside)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other.map_err(io_error(&counter))?,
         }
         sync_folder(&aside)?;
         Ok(aside)

@@ -17,7 +17,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use types::Domain;
 
 use super::{
-    FILE, reading,
+    FILE,
+    counter::{Count, Counter},
+    reading,
     schema::{self, Meta, Refusal},
 };
 use crate::{Corrupt, OpenError, Version, dump::DumpError, key};
@@ -37,6 +39,8 @@ pub struct Standing {
     conn: Connection,
     file: PathBuf,
     meta: Meta,
+    /// What the counter beside it says; read before it was opened, so that it is not ahead of a process at work.
+    counted: Option<Count>,
 }
 
 /// Something could not be done with a store or its backup.
@@ -99,7 +103,9 @@ impl Standing {
         if !holds_something(&file)? {
             return Err(UpkeepError::NoStore(folder.to_owned()));
         }
-        Self::open(file, folder)
+        // Where the counter cannot be read nothing is known by it.
+        let counted = Counter::read(folder).unwrap_or(None);
+        Ok(Self { counted, ..Self::open(file, folder)? })
     }
 
     /// A backup.
@@ -148,8 +154,9 @@ impl Standing {
             Refusal::NotAStore(reason) => damaged(reason.to_owned()),
             Refusal::Sqlite(error) => failed(error),
             Refusal::OtherDomain(domain) => damaged(domain),
+            Refusal::LostCommits { found, counted } => damaged(format!("it counts {found} commits of {counted}")),
         })?;
-        Ok(Self { conn, file, meta })
+        Ok(Self { conn, file, meta, counted: None })
     }
 }
 
