@@ -146,6 +146,8 @@ impl FederatorNode {
                 let _ = timeout(limits::FIRST_WORD, first).await;
             }
         }
+        // The same of whom to deal with: calls are 500 until then.
+        let _ = timeout(limits::FIRST_WORD, node.whom.first_word()).await;
         Ok(node)
     }
 

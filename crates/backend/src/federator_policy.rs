@@ -57,6 +57,14 @@ impl Whom {
         }
     }
 
+    /// Comes back once it is known whom to deal with, or that nobody says it now.
+    pub(crate) async fn first_word(&self) {
+        match self {
+            Self::Brig(policy) => policy.first_word().await,
+            Self::File(_) | Self::Here(_) => {}
+        }
+    }
+
     /// For whoever asks.
     pub(crate) fn source(&self) -> Arc<dyn PolicySource> {
         match self {

@@ -48,7 +48,8 @@ pub const SPANS_GATHERED: Duration = Duration::from_secs(1);
 /// How long a connection to one of several addresses of a name may take, before the next one is tried.
 pub const CONNECT_EACH: Duration = Duration::from_secs(3);
 
-/// How long a federator whose domain is not configured waits for brig's word on it, before it serves without.
+/// How long a federator waits for brig's word on whom to deal with, and on its domain where none is configured, before it
+/// serves without.
 pub const FIRST_WORD: Duration = Duration::from_secs(1);
 
 /// How long brig may take to say of which domain it is, with the look-up of its name; then it is asked anew, as it may have

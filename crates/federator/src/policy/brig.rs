@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use public_api::remotes::FederationDomainConfigs;
 use services::PolicySource;
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, watch},
     time::{sleep, timeout},
 };
 use types::FederationPolicy;
@@ -41,6 +41,8 @@ pub struct BrigPolicy {
     current: ArcSwapOption<FederationPolicy>,
     /// One question at a time: an answer never takes the place of one to a later question.
     asking: Mutex<()>,
+    /// Whether it was ever asked to the end, whatever came of it.
+    asked: watch::Sender<bool>,
     /// Whether the log says that brig is away.
     away: AtomicBool,
 }
@@ -79,6 +81,7 @@ impl BrigPolicy {
             limits,
             current: ArcSwapOption::empty(),
             asking: Mutex::default(),
+            asked: watch::Sender::new(false),
             away: AtomicBool::new(false),
         })
     }
@@ -108,7 +111,14 @@ impl BrigPolicy {
             }
             Err(_) => {}
         }
+        self.asked.send_replace(true);
         asked.map(|(_, pause)| pause)
+    }
+
+    /// Comes back once it was asked for the first time, whether or not it told anything.
+    pub async fn first_word(&self) {
+        // An error would be that the sender is gone, which is ours.
+        let _ = self.asked.subscribe().wait_for(|asked| *asked).await;
     }
 
     /// Asks again and again, for ever.

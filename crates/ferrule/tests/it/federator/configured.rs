@@ -1,7 +1,11 @@
 //! What is written for the federator: its own file, wire-server's `federator.yaml` as it is (`federation.md` §12,
 //! scenario 17), and the policy.
 
-use std::{path::Path, time::Duration};
+use std::{
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    time::Duration,
+};
 
 use serde_json::json;
 use testkit::{
@@ -21,6 +25,28 @@ fn port() -> u16 {
     let port = reserved.address.port();
     std::mem::forget(reserved);
     port
+}
+
+/// Where whoever connects reaches that place, though not at once.
+fn slowly(place: SocketAddr) -> SocketAddr {
+    // Threads, as starting a process blocks the runtime.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let carry = |mut from: TcpStream, mut to: TcpStream| {
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Write);
+        })
+    };
+    std::thread::spawn(move || {
+        for from in listener.incoming() {
+            std::thread::sleep(Duration::from_millis(300));
+            let (Ok(from), Ok(to)) = (from, TcpStream::connect(place)) else { continue };
+            carry(from.try_clone().unwrap(), to.try_clone().unwrap());
+            carry(to, from);
+        }
+    });
+    address
 }
 
 /// As wire-server's chart writes it, for a folder.
@@ -68,7 +94,7 @@ async fn remote(world: &World) -> (Domain, ForeignBackend) {
     (stranger.domain, server)
 }
 
-async fn call(outward: std::net::SocketAddr, origin: &Domain, target: &Domain) -> testkit::Answer {
+async fn call(outward: SocketAddr, origin: &Domain, target: &Domain) -> testkit::Answer {
     let path = format!("/rpc/{target}/brig/get-user-by-handle");
     let call = Call::post(&Place::Tcp(outward), &path, &json!("bob"));
     call.header("wire-origin-domain", origin.as_str()).send().await.unwrap()
@@ -281,7 +307,7 @@ fn nobody_is_let_in_while_brig_was_never_heard_and_its_last_word_counts_while_it
         let (target, _server) = remote(&world).await;
         served.put(&target);
         let brig = Reserved::new().unwrap();
-        let config = |brig: std::net::SocketAddr| {
+        let config = |brig: SocketAddr| {
             format!(
                 "domain = '{}'\ndns = '{}'\n[outward]\nlisten = '127.0.0.1:0'\n[inward.behind_proxy]\n\
                  listen = '127.0.0.1:0'\nproxies = ['127.0.0.1']\n[components]\nbrig = '{brig}'\n[policy]\nrefresh = 50\n\
@@ -292,8 +318,9 @@ fn nobody_is_let_in_while_brig_was_never_heard_and_its_last_word_counts_while_it
         };
         let away = folder.run(&folder.write("away.toml", &config(brig.address)).unwrap(), &[]).unwrap();
         call(away.outward, folder.domain(), &target).await.expect_error(500, "server-error");
-        let federated = folder.run(&folder.write("there.toml", &config(served.brig)).unwrap(), &[]).unwrap();
-        served.heard().await.unwrap();
+        // It begins with brig's first word, though that takes a moment.
+        let slow = slowly(served.brig);
+        let federated = folder.run(&folder.write("there.toml", &config(slow)).unwrap(), &[]).unwrap();
         call(federated.outward, folder.domain(), &target).await.expect_status(200);
         drop(served);
         let noticed = async {
