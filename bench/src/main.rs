@@ -1,5 +1,5 @@
-//! Measures Ferrule beside nginx, and beside itself: `cargo run --release -p bench -- federation`. What comes out is
-//! Markdown for `docs/performance.md`.
+//! Measures Ferrule beside nginx, and beside itself: `cargo run --release -p bench -- federation`; and its store beside
+//! SQLite: `cargo run --release -p bench -- store`. What comes out is Markdown for `docs/performance.md`.
 
 mod caller;
 mod component;
@@ -13,6 +13,7 @@ mod plan;
 mod proc;
 mod servers;
 mod stats;
+mod store;
 mod table;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -33,6 +34,18 @@ struct CommandLine {
 enum Command {
     /// Calls between backends: CPU, latency, memory, and what bad neighbours cost.
     Federation(Federation),
+    /// The store: commits, reads, expiry and reopening, beside bare SQLite.
+    Store {
+        /// Few and short rounds.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// For the bench itself: a process that writes until it is killed.
+    #[command(hide = true)]
+    StoreWriter {
+        /// The data folder.
+        folder: PathBuf,
+    },
     /// For the bench itself: a backend that calls.
     #[command(hide = true)]
     Caller {
@@ -92,6 +105,10 @@ fn main() -> ExitCode {
         runtime.block_on(async {
             match command {
                 Command::Federation(options) => federation(options).await,
+                Command::Store { quick } => {
+                    store::run(if quick { store::Plan::QUICK } else { store::Plan::FULL }).await
+                }
+                Command::StoreWriter { folder } => store::write_until_killed(&folder).await,
                 Command::Caller { plan } => caller::run(&plan).await,
                 Command::Component { address } => component::run(address).await,
                 Command::Peers { plan } => peers::run(&plan).await,
