@@ -253,6 +253,15 @@ async fn a_dump_that_is_not_whole_leaves_no_store() {
 async fn a_backup_is_of_one_moment_and_hinders_nobody() {
     let bench = Bench::new(Kind::File);
     furnish(&bench).await;
+    // So much that it is copied in several steps.
+    for large in 10..13 {
+        let bytes = Bytes::from(vec![large; 5 << 20]);
+        bench
+            .set(1, |c| {
+                c.put(&LARGE, &large, &bytes);
+            })
+            .await;
+    }
     let folder = folder_of(&bench);
     let before = dumped(&folder);
     let place = tempfile::tempdir().unwrap();
@@ -261,6 +270,9 @@ async fn a_backup_is_of_one_moment_and_hinders_nobody() {
     let standing = Standing::in_folder(&folder).unwrap();
     let mut written = 0;
     let mut write = |_, _| {
+        if written == 6 {
+            return;
+        }
         let mut c = Commit::at(THING.of(&1));
         c.put(&COUNT, &(), &Json(1000 + written));
         c.put(&LARGE, &2, &Bytes::from(vec![written as u8; 3 << 20]));
@@ -272,7 +284,7 @@ async fn a_backup_is_of_one_moment_and_hinders_nobody() {
     };
     let verdict = standing.backup(&to, &tables(), &mut write, &mut |_, _| ()).unwrap();
     drop(standing);
-    assert!(verdict.is_good() && written > 0);
+    assert!(verdict.is_good() && written > 2, "{written} commits while it was copied");
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "nothing else is left");
     let backup = Standing::of_file(&to).unwrap();
     assert!(backup.dump(Vec::new(), &tables(), &mut nothing()).unwrap() == before, "of the moment it was begun");
@@ -410,6 +422,9 @@ async fn a_restore_that_was_interrupted_is_told_and_can_be_done_again() {
     // Interrupted after the old one was moved.
     fs::write(folder.join("store.sqlite.incoming"), "half").unwrap();
     fs::rename(folder.join("store.sqlite"), folder.join("elsewhere")).unwrap();
+    // Its log is another database's now: what is in it must not get into what is restored.
+    let killed = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/format-1-killed");
+    fs::copy(killed.join("store.sqlite-wal"), folder.join("store.sqlite-wal")).unwrap();
     let mut options = Options::new(Place::Folder(folder.clone()), domain());
     options.clock = Arc::clone(&bench.clock) as Arc<dyn Clock>;
     let refused = Store::open(options.clone()).expect_err("nobody knows what is there");
@@ -422,6 +437,22 @@ async fn a_restore_that_was_interrupted_is_told_and_can_be_done_again() {
     Store::open(options).unwrap().close().await;
     put_back(&backup, &folder, Existing::KeepAside).unwrap();
     assert!(!folder.join("store.sqlite.copying").exists());
+    // One that was killed has all that it holds in its log, and is kept with that.
+    for name in ["store.sqlite", "store.sqlite-wal"] {
+        fs::copy(killed.join(name), folder.join(name)).unwrap();
+    }
+    let held = dumped(&folder);
+    let Restored { aside: Some(aside) } = put_back(&backup, &folder, Existing::KeepAside).unwrap() else {
+        panic!("there was a store");
+    };
+    assert!(held.len() > 600 && dumped(&aside) == held);
+    assert!(records(&dumped(&folder)) == records(&before));
+}
+
+/// The lines of a dump but for the first and the last, which tell of the clock.
+fn records(dump: &[u8]) -> Vec<&[u8]> {
+    let lines: Vec<&[u8]> = dump.split(|byte| *byte == b'\n').collect();
+    lines[1..lines.len() - 2].to_vec()
 }
 
 #[tokio::test]
