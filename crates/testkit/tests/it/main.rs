@@ -57,11 +57,20 @@ fn offences_are_found() {
         package("b", json!([on("a", json!("dev"))]), 0),
         package("c", json!([on("a", Value::Null)]), 2),
         package("d", json!([]), 0),
+        json!({"name": "e", "dependencies": [], "targets": [
+            {"kind": ["test"], "name": "it"},
+            {"kind": ["test"], "name": "faults", "required-features": ["faults"]},
+        ]}),
     ]});
     let complaints = against_the_floors(&floors, &metadata);
     assert_eq!(
         complaints,
-        ["a (floor 2) uses b (floor 2)", "c (floor 1) uses a (floor 2)", "d stands on no floor of ARCHITECTURE.md"]
+        [
+            "a (floor 2) uses b (floor 2)",
+            "c (floor 1) uses a (floor 2)",
+            "d stands on no floor of ARCHITECTURE.md",
+            "e stands on no floor of ARCHITECTURE.md"
+        ]
     );
     assert_eq!(with_several_tests(&metadata), ["c"]);
     assert_eq!(reachable(&metadata, "c"), BTreeSet::from(["a".into(), "b".into(), "c".into()]));
@@ -88,8 +97,12 @@ fn against_the_floors(floors: &BTreeMap<String, u32>, metadata: &Value) -> Vec<S
     complaints
 }
 
+/// One that needs a feature is built by the stage that asks for it, and by no other.
 fn with_several_tests(metadata: &Value) -> Vec<String> {
-    let is_test = |target: &&Value| target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|k| k == "test"));
+    let is_test = |target: &&Value| {
+        let of_all = target["required-features"].as_array().is_none_or(Vec::is_empty);
+        of_all && target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|k| k == "test"))
+    };
     let tests = |package: &Value| package["targets"].as_array().into_iter().flatten().filter(is_test).count();
     packages(metadata).iter().filter(|package| tests(package) > 1).map(name).collect()
 }
