@@ -5,10 +5,12 @@
 
 mod child;
 mod crowd;
+mod damage;
 mod disk;
 mod kills;
 mod ledger;
 mod order;
+mod steps;
 mod stop;
 
 /// More when there is time for it.

@@ -1,0 +1,133 @@
+//! Files that are damaged anywhere.
+
+use std::{fs, path::Path};
+
+use store::{Catalogue, Commit, Json, OpenError, ReadError, Store, upkeep::Standing};
+use tempfile::TempDir;
+use types::{Rng, SeededRng};
+
+use crate::{
+    ledger::{self, ALL, COUNT, OWED, SHOWN, THING},
+    rounds,
+};
+
+const THINGS: u64 = 40;
+const RAISED: u64 = 3;
+
+fn tables() -> Catalogue {
+    Catalogue::new().with(&THING).with(&COUNT).with(&SHOWN).with(&OWED).with(&ALL)
+}
+
+/// What reading everything came to.
+#[derive(Default)]
+struct Read {
+    right: usize,
+    /// Not there, though it was written.
+    missing: usize,
+    /// Damage that was named.
+    named: usize,
+}
+
+impl Read {
+    fn add<T: PartialEq + std::fmt::Debug>(&mut self, read: Result<Option<T>, ReadError>, wanted: T, tables: &[&str]) {
+        match read {
+            Ok(Some(found)) => {
+                assert_eq!(found, wanted, "what is damaged is never shown as right");
+                self.right += 1;
+            }
+            Ok(None) => self.missing += 1,
+            Err(ReadError::Corrupt { table, key }) => {
+                assert!(tables.contains(&table) && !key.is_empty(), "{table} {key}");
+                self.named += 1;
+            }
+            Err(ReadError::Unavailable { .. }) => self.named += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    async fn of(store: &Store) -> Self {
+        let mut read = Self::default();
+        for thing in 0..THINGS {
+            let count = store.peek(THING.of(&thing)).get(&COUNT, &()).await;
+            read.add(count.map(|row| row.map(|row| row.value.0)), RAISED, &["count"]);
+            let shown = store.plain(&SHOWN, &thing).get(&()).await;
+            read.add(shown.map(|row| row.map(|row| row.value.0)), RAISED, &["shown"]);
+            let (log, mut cursor) = (store.log(&OWED, &thing), None);
+            for n in 1..=RAISED {
+                let next = log.read_after(cursor, 1).await.map(|batch| {
+                    cursor = batch.next.or(cursor);
+                    batch.entries.into_iter().next().map(|(_, entry)| entry.meta.to_vec())
+                });
+                // After one that is gone comes another: it is found missing by what it says.
+                let next = next.map(|meta| meta.filter(|meta| *meta == n.to_string().into_bytes()));
+                read.add(next, n.to_string().into_bytes(), &["owed"]);
+            }
+            // Opening says so too.
+            if let Err(error) = store.view(THING.of(&thing)).await {
+                assert!(matches!(error, ReadError::Corrupt { table: "thing", .. } | ReadError::Unavailable { .. }));
+            }
+        }
+        read
+    }
+}
+
+async fn furnished(folder: &Path) {
+    let (store, _) = ledger::open_free(folder, 0);
+    for _ in 0..RAISED {
+        for thing in 0..THINGS {
+            ledger::raise(&store, thing).await.unwrap();
+        }
+    }
+    store.close().await;
+}
+
+/// Whatever bits turn: nothing panics, nothing wrong is shown, and where anything is not as it was a check says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_bits_turn() {
+    let whole = TempDir::new().unwrap();
+    furnished(whole.path()).await;
+    let database = fs::read(whole.path().join("store.sqlite")).unwrap();
+    let rng = SeededRng::new(77);
+    let below = |bound: usize| usize::try_from(rng.below(bound as u64)).unwrap();
+    let (mut named, mut rest, mut refused) = (0, 0, 0);
+    for round in 0..rounds(150) {
+        let mut bytes = database.clone();
+        if round % 5 == 4 {
+            // A stretch that some other program has written over.
+            let at = below(bytes.len() - 600);
+            bytes[at..at + 1 + below(600)].fill_with(|| u8::try_from(rng.below(256)).unwrap());
+        } else {
+            // A bit, seldom in the first page, where most of them mean that it does not open.
+            let at = if round % 25 == 0 { below(4096) } else { 4096 + below(bytes.len() - 4096) };
+            bytes[at] ^= 1 << below(8);
+        }
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("store.sqlite"), &bytes).unwrap();
+        fs::copy(whole.path().join("commits"), folder.path().join("commits")).unwrap();
+        let good = Standing::in_folder(folder.path())
+            .is_ok_and(|standing| standing.check(&tables(), &mut |_, _| ()).is_good());
+        match ledger::open(folder.path(), 0) {
+            Ok(store) => {
+                let read = Read::of(&store).await;
+                named += read.named;
+                rest += read.right;
+                assert!(!good || read.missing + read.named == 0, "round {round}: a check found nothing wrong");
+                // It goes on being written, or says why not.
+                let mut commit = Commit::at(THING.of(&1000));
+                commit.put(&COUNT, &(), &Json(1));
+                let _ = store.commit(commit).await;
+                store.close().await;
+            }
+            Err(
+                OpenError::Damaged { .. }
+                | OpenError::Io { .. }
+                | OpenError::LostCommits { .. }
+                | OpenError::NewerFormat { .. }
+                | OpenError::OtherDomain { .. },
+            ) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    println!("{named} named, {rest} right beside them, {refused} not opened");
+    assert!(named > 0 && rest > named, "the damage was met, and the rest could be read");
+}
