@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use store::{Catalogue, Commit, Json, OpenError, ReadError, Store, upkeep::Standing};
+use store::{Catalogue, Commit, Guarded, Json, OpenError, ReadError, Size, Store, upkeep::Standing};
 use tempfile::TempDir;
 use types::{Rng, SeededRng};
 
@@ -13,9 +13,15 @@ use crate::{
 
 const THINGS: u64 = 40;
 const RAISED: u64 = 3;
+/// Most of the file, so that most bits that turn are in values.
+const NOTE: Guarded<(), String> = Guarded::new(2, "note", &THING, Size::Row);
+
+fn note(thing: u64) -> String {
+    format!("{thing:0600}")
+}
 
 fn tables() -> Catalogue {
-    Catalogue::new().with(&THING).with(&COUNT).with(&SHOWN).with(&OWED).with(&ALL)
+    Catalogue::new().with(&THING).with(&COUNT).with(&NOTE).with(&SHOWN).with(&OWED).with(&ALL)
 }
 
 /// What reading everything came to.
@@ -50,6 +56,8 @@ impl Read {
         for thing in 0..THINGS {
             let count = store.peek(THING.of(&thing)).get(&COUNT, &()).await;
             read.add(count.map(|row| row.map(|row| row.value.0)), RAISED, &["count"]);
+            let text = store.peek(THING.of(&thing)).get(&NOTE, &()).await;
+            read.add(text.map(|row| row.map(|row| row.value)), note(thing), &["note"]);
             let shown = store.plain(&SHOWN, &thing).get(&()).await;
             read.add(shown.map(|row| row.map(|row| row.value.0)), RAISED, &["shown"]);
             let (log, mut cursor) = (store.log(&OWED, &thing), None);
@@ -77,6 +85,11 @@ async fn furnished(folder: &Path) {
         for thing in 0..THINGS {
             ledger::raise(&store, thing).await.unwrap();
         }
+    }
+    for thing in 0..THINGS {
+        let mut commit = Commit::at(THING.of(&thing));
+        commit.put(&NOTE, &(), &note(thing));
+        store.commit(commit).await.unwrap();
     }
     store.close().await;
 }
