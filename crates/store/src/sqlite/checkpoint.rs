@@ -26,10 +26,17 @@ pub(super) const WAL_CAP: u64 = 512 << 20;
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What writer and checkpointer tell each other.
-#[derive(Default)]
 pub(super) struct Brake {
     state: Mutex<State>,
     changed: Condvar,
+    /// [`WAL_CAP`].
+    cap: u64,
+}
+
+impl Default for Brake {
+    fn default() -> Self {
+        Self::at(WAL_CAP)
+    }
 }
 
 #[derive(Default)]
@@ -42,6 +49,11 @@ struct State {
 }
 
 impl Brake {
+    /// One that lets the WAL grow so large.
+    pub(super) fn at(cap: u64) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), cap }
+    }
+
     /// The writer committed something.
     pub(super) fn wrote(&self) {
         let mut state = self.state();
@@ -54,13 +66,13 @@ impl Brake {
     /// Slows the writer down while the WAL is large; says whether it must make room itself.
     pub(super) fn pause(&self) -> bool {
         let state = self.state();
-        let pause = pause_at(state.wal);
+        let pause = pause_at(state.wal, self.cap);
         if pause.is_zero() {
             return false;
         }
-        let waited = self.changed.wait_timeout_while(state, pause, |state| state.wal > WAL_CAP / 2 && !state.stop);
+        let waited = self.changed.wait_timeout_while(state, pause, |state| state.wal > self.cap / 2 && !state.stop);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.wal > WAL_CAP
+        state.wal > self.cap
     }
 
     /// The WAL begins from its start again.
@@ -81,7 +93,8 @@ impl Brake {
     fn wait(&self) -> bool {
         let state = self.changed.wait_while(self.state(), |state| !state.dirty && !state.stop);
         let state = state.unwrap_or_else(PoisonError::into_inner);
-        let rested = self.changed.wait_timeout_while(state, ROUND, |state| !state.stop);
+        // While the writer is braked there is no time to rest.
+        let rested = self.changed.wait_timeout_while(state, ROUND, |state| !state.stop && state.wal <= self.cap / 2);
         let (mut state, _) = rested.unwrap_or_else(PoisonError::into_inner);
         state.dirty = false;
         !state.stop
@@ -94,7 +107,9 @@ impl Brake {
 
     fn report(&self, frames: u64, copied: u64, page: u64) {
         let mut state = self.state();
-        state.wal = if frames == copied { 0 } else { frames.saturating_mul(page) };
+        // The next write begins at the start again only if nothing was written behind what was copied.
+        let reusable = frames == copied && !state.dirty;
+        state.wal = if reusable { 0 } else { frames.saturating_mul(page) };
         // What could not be copied, because somebody reads an older state, is tried again.
         state.dirty |= frames != copied;
         self.changed.notify_all();
@@ -102,8 +117,8 @@ impl Brake {
 }
 
 /// How long the writer waits before a group while the WAL has that size: nothing up to half the cap, then more and more.
-fn pause_at(wal: u64) -> Duration {
-    let half = WAL_CAP / 2;
+fn pause_at(wal: u64, cap: u64) -> Duration {
+    let half = cap / 2;
     let over = wal.saturating_sub(half).min(half);
     LONGEST_PAUSE.mul_f64(over as f64 / half as f64)
 }
@@ -181,6 +196,7 @@ mod tests {
 
     #[test]
     fn the_brake_takes_hold_from_half_the_cap_on() {
+        let pause_at = |wal| pause_at(wal, WAL_CAP);
         assert_eq!(pause_at(0), Duration::ZERO);
         assert_eq!(pause_at(WAL_CAP / 2), Duration::ZERO);
         assert_eq!(pause_at(WAL_CAP * 3 / 4), LONGEST_PAUSE / 2);
@@ -189,6 +205,9 @@ mod tests {
         assert!(!brake.pause());
         brake.report(WAL_CAP / 4096 + 1, 0, 4096);
         assert!(brake.pause(), "beyond the cap the writer makes room");
+        brake.report(WAL_CAP / 4096 + 1, WAL_CAP / 4096 + 1, 4096);
+        assert!(brake.pause(), "what was not copied, or written meanwhile, is still behind it");
+        assert!(brake.wait());
         brake.report(WAL_CAP / 4096 + 1, WAL_CAP / 4096 + 1, 4096);
         assert!(!brake.pause(), "what is copied can be overwritten");
     }

@@ -104,12 +104,12 @@ impl Sqlite {
         check_version(rusqlite::version_number(), rusqlite::version())?;
         options.tables.as_ref().map_or(Ok(()), Catalogue::check)?;
         match &options.place {
-            Place::Folder(folder) => Self::in_folder(folder, options, feed),
+            Place::Folder(folder) => Self::in_folder(folder, options, feed, Brake::default()),
             Place::Memory => Self::in_memory(options, feed),
         }
     }
 
-    fn in_folder(folder: &Path, options: &Options, feed: Feed) -> Result<Self, OpenError> {
+    fn in_folder(folder: &Path, options: &Options, feed: Feed, brake: Brake) -> Result<Self, OpenError> {
         let file = folder.join(FILE);
         let lock = FolderLock::take(folder, &file)?;
         let failed = |error| refusal(Refusal::Sqlite(error), folder, options);
@@ -121,7 +121,7 @@ impl Sqlite {
         let meta = schema::prepare(&mut conn, options, counted).map_err(|why| refusal(why, folder, options))?;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(failed)?;
         let counter = Counter::start(folder, Count { node: meta.node, commits: meta.commits }).map_err(io)?;
-        let brake = Arc::new(Brake::default());
+        let brake = Arc::new(brake);
         let beside = Beside {
             conn: writing(&file).map_err(failed)?,
             counter: counter.handle().map_err(io)?,
@@ -361,6 +361,40 @@ mod tests {
         assert_eq!(waited.unwrap_err(), ReadError::unavailable());
         drop(others);
         assert!(engine.head(&query).await.is_ok());
+    }
+
+    /// While writers never pause SQLite cannot begin its log anew by itself.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_log_stays_within_its_bound_while_writers_never_pause() {
+        const CAP: u64 = 4 << 20;
+        const WRITERS: usize = 8;
+        const EACH: usize = 100;
+        const BYTES: usize = 60_000;
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options::new(Place::Folder(folder.path().to_owned()), "a.example".parse().unwrap());
+        let engine = Sqlite::in_folder(folder.path(), &options, Feed::default(), Brake::at(CAP)).unwrap();
+        let store = crate::Store::over(Arc::new(engine), Feed::default(), options.clock, options.rng);
+        let kind = crate::LogKind::<u64>::new(1, "log", None, Duration::ZERO, Duration::from_secs(1));
+        let mut writers = tokio::task::JoinSet::new();
+        for _ in 0..WRITERS {
+            let (store, log) = (store.clone(), folder.path().join("store.sqlite-wal"));
+            writers.spawn(async move {
+                let mut largest = 0;
+                for _ in 0..EACH {
+                    let mut commit = crate::Commit::free();
+                    let body = crate::NewBody::Inline(bytes::Bytes::from(vec![7; BYTES]));
+                    commit.append(&kind, &1, crate::NewEntry { body, ..crate::NewEntry::default() });
+                    store.commit(commit).await.unwrap();
+                    largest = largest.max(std::fs::metadata(&log).unwrap().len());
+                }
+                largest
+            });
+        }
+        let largest = writers.join_all().await.into_iter().max().unwrap_or_default();
+        let written = (WRITERS * EACH * BYTES) as u64;
+        // A checkpoint is looked at every 100 ms; what is written until then comes on top.
+        assert!(largest < written / 2, "{largest} of {written}");
+        store.close().await;
     }
 
     #[test]
