@@ -78,7 +78,7 @@ impl Bench {
             return Self { store, clock, kind, folder };
         }
         drop(store);
-        let store = open(kind, folder.as_ref(), &clock).unwrap();
+        let store = free(|| open(kind, folder.as_ref(), &clock)).unwrap();
         Self { store, clock, kind, folder }
     }
 
@@ -150,6 +150,17 @@ fn open(kind: Kind, folder: Option<&TempDir>, clock: &Arc<ManualClock>) -> Resul
     // Each opening has randomness of its own: a restart does not bring commit ids back.
     options.rng = Arc::new(SeededRng::new(OPENED.fetch_add(1, Ordering::Relaxed)));
     Store::open(options)
+}
+
+/// Opens what is locked, once it is free.
+pub fn free(open: impl Fn() -> Result<Store, store::OpenError>) -> Result<Store, store::OpenError> {
+    let patience = std::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        match open() {
+            Err(store::OpenError::InUse { .. }) if std::time::Instant::now() < patience => std::thread::yield_now(),
+            opened => return opened,
+        }
+    }
 }
 
 /// All entries of a log, doubles and all: id, key, text.
