@@ -107,7 +107,8 @@
 //! # How it is built
 //!
 //! [`Store`] and everything typed is a thin skin over one object-safe [`Engine`](engine::Engine) that speaks bytes: limits,
-//! encoding, claims, leases and jobs are written once, above it.
+//! encoding, claims, leases and jobs are written once, above it. [`upkeep`] reads the file of a store beside whoever works
+//! with it, for checks, backups and [`dump`]s.
 
 mod catalogue;
 mod checksum;
