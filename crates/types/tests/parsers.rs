@@ -50,6 +50,12 @@ proptest! {
 
     #[test]
     fn timestamps(text in text()) {
-        reads_what_it_wrote::<Timestamp>(&text);
+        // They are shown in milliseconds, and are as exact as that when they are read again.
+        if let Ok(time) = text.parse::<Timestamp>() {
+            let written = time.to_string();
+            let again: Timestamp = written.parse()?;
+            prop_assert!((time.micros() - again.micros()).abs() < 1000, "{text:?} became {written:?}");
+            prop_assert_eq!(again.to_string(), written);
+        }
     }
 }
