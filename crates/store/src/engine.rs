@@ -263,6 +263,8 @@ pub struct Report {
     pub rows: u64,
     /// Expired entries removed.
     pub entries: u64,
+    /// Logs whose last entry was removed.
+    pub logs: u64,
     /// Shared bodies removed with their last entry.
     pub bodies: u64,
     /// Whether the budget ended before the work.

@@ -95,11 +95,11 @@ impl Applier {
         bodies: &HashMap<usize, i64>,
     ) -> Result<Appended, rusqlite::Error> {
         let log = &append.log;
-        let mut end = self.end(conn, log)?;
         let id = EntryId::new(self.hybrid.tick(), self.node);
-        let prev = end.tick.map(|tick| EntryId::new(tick, self.node));
         // By the time of the id, so that expiries rise with positions.
         let expires = log.ttl.map(|ttl| id.time() + ttl);
+        let mut end = self.end(conn, log, expires)?;
+        let prev = end.tick.map(|tick| EntryId::new(tick, self.node));
         let (inline, shared, body) = match &append.body {
             RawBody::Inline(bytes) => (Some(&bytes[..]), None, Some(bytes.clone())),
             RawBody::None => (None, None, None),
@@ -124,10 +124,11 @@ impl Applier {
             crc
         ])?;
         if end.empty {
-            let due = expires.map(|expires| (expires + log.memory).micros());
-            let memory = i64::try_from(log.memory.as_micros()).unwrap_or(i64::MAX);
-            conn.prepare_cached("UPDATE log_name SET due = ?2, memory = ?3 WHERE no = ?1")?
-                .execute((end.no, due, memory))?;
+            conn.prepare_cached("UPDATE log_name SET due = ?2, memory = ?3 WHERE no = ?1")?.execute((
+                end.no,
+                due(log, expires),
+                memory(log),
+            ))?;
         }
         end.tick = Some(id.tick());
         end.empty = false;
@@ -136,29 +137,31 @@ impl Applier {
         Ok(Appended { log: log.clone(), id, prev, entry })
     }
 
-    fn end(&mut self, conn: &Connection, log: &LogRef) -> Result<LogEnd, rusqlite::Error> {
+    /// Where a log ends. One that is new begins with an entry that expires then.
+    fn end(&mut self, conn: &Connection, log: &LogRef, expires: Option<Timestamp>) -> Result<LogEnd, rusqlite::Error> {
         if let Some(end) = self.logs.get(&log.bytes) {
             return Ok(*end);
         }
         if self.logs.len() >= LOGS {
             self.logs.clear();
         }
-        let no = match log_no(conn, &log.bytes)? {
-            Some(no) => no,
-            None => conn
-                .prepare_cached("INSERT INTO log_name(name, memory) VALUES (?1, 0) RETURNING no")?
-                .query_row([&log.bytes[..]], |row| row.get(0))?,
+        let Some(no) = log_no(conn, &log.bytes)? else {
+            // Its number may have been another log's, but not before all entries of that were gone.
+            let no = conn
+                .prepare_cached("INSERT INTO log_name(name, memory, due) VALUES (?1, ?2, ?3) RETURNING no")?
+                .query_row((&log.bytes[..], memory(log), due(log, expires)), |row| row.get(0))?;
+            return Ok(LogEnd { no, pos: no << 32, tick: None, empty: false });
         };
-        let (begin, after) = extent(conn, no)?;
-        let last = (begin < after).then_some(after - 1);
-        let tick = match last {
-            Some(pos) => conn
-                .prepare_cached("SELECT tick FROM log WHERE pos = ?1")?
-                .query_row([pos], |row| row.get::<_, i64>(0))
-                .optional()?,
-            None => None,
-        };
-        Ok(LogEnd { no, pos: last.unwrap_or(no << 32), tick: tick.map(i64::cast_unsigned), empty: last.is_none() })
+        let last = conn
+            .prepare_cached("SELECT pos, tick FROM log WHERE pos >= ?1 AND pos < ?2 ORDER BY pos DESC LIMIT 1")?
+            .query_row((no << 32, (no + 1) << 32), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+            .optional()?;
+        Ok(LogEnd {
+            no,
+            pos: last.map_or(no << 32, |(pos, _)| pos),
+            tick: last.map(|(_, tick)| tick.cast_unsigned()),
+            empty: last.is_none(),
+        })
     }
 
     /// The answer to a commit that was done before, with those of its entries that are still there.
@@ -204,6 +207,15 @@ impl Applier {
         let tick = find().map_err(|error| reader::failed(&error, log.kind, &log.bytes))?;
         Ok(tick.map(|tick| EntryId::new(tick.cast_unsigned(), self.node)))
     }
+}
+
+/// When the first entry of a log, which expires then, can be removed.
+fn due(log: &LogRef, expires: Option<Timestamp>) -> Option<i64> {
+    expires.map(|expires| (expires + log.memory).micros())
+}
+
+fn memory(log: &LogRef) -> i64 {
+    i64::try_from(log.memory.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn page_after(log: &LogRef, cursor: Option<EntryId>, now: Timestamp) -> LogQuery {

@@ -192,11 +192,10 @@ impl Sqlite {
         let readers = Arc::clone(&self.0.readers);
         let turn = timeout(self.0.deadline, Arc::clone(&readers.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(ReadError::unavailable()) };
-        let task = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            readers.with(read)
-        });
-        task.await.unwrap_or_else(|_| Err(ReadError::unavailable()))
+        // The turn ends with the read even if nobody waits for it any more. It ends here, because waking the next in turn
+        // from a foreign thread costs more than many a read.
+        let task = tokio::task::spawn_blocking(move || (readers.with(read), turn));
+        task.await.map_or_else(|_| Err(ReadError::unavailable()), |(done, _turn)| done)
     }
 }
 

@@ -159,6 +159,7 @@ fn front(
     let (first, after) = extent(conn, no)?;
     if first == after {
         conn.prepare_cached("DELETE FROM log_name WHERE no = ?1")?.execute([no])?;
+        report.logs += 1;
     } else {
         conn.prepare_cached(
             "UPDATE log_name SET due = (SELECT expires FROM log WHERE pos = ?2) + memory WHERE no = ?1",

@@ -385,6 +385,7 @@ impl Writer {
         })?;
         sum.rows += report.rows;
         sum.entries += report.entries;
+        sum.logs += report.logs;
         sum.bodies += report.bodies;
         sum.more = report.more;
         Ok(())
@@ -403,8 +404,10 @@ impl Writer {
         if done.is_err() {
             rollback(&conn);
         }
-        // Names of logs may be gone.
-        self.applier.forget();
+        // Names of logs are gone. What is removed from the front of a log that goes on does not change its end.
+        if done.as_ref().map_or(true, |report| report.logs > 0) {
+            self.applier.forget();
+        }
         self.brake.wrote();
         done
     }
