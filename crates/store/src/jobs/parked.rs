@@ -85,13 +85,20 @@ impl Store {
     /// # Errors
     /// See [`CommitError`].
     pub async fn revive_job(&self, id: &JobId) -> Result<bool, CommitError> {
-        let Some(row) = self.parked(id).await? else { return Ok(false) };
-        // Whoever holds the lease leaves parked jobs alone, so this need not expect anything.
-        let mut commit = Commit::at(SHARD.of(&id.shard));
-        commit.effect_delete(&PARKED, &id.shard, &id.key);
-        commit.effect_put(&JOB, &id.shard, &id.key, &rules::revived(row));
-        commit.effect_put(&DUE, &id.shard, &(self.clock().now(), id.key.clone()), &());
-        self.commit_surely(commit).await.map(|()| true)
+        for attempt in 1.. {
+            // Of two who do this at once the second finds it done: what was revived may have been run meanwhile.
+            let shard = self.view(SHARD.of(&id.shard)).await?;
+            let Some(row) = self.parked(id).await? else { return Ok(false) };
+            let mut commit = Commit::on(&shard);
+            commit.effect_delete(&PARKED, &id.shard, &id.key);
+            commit.effect_put(&JOB, &id.shard, &id.key, &rules::revived(row));
+            commit.effect_put(&DUE, &id.shard, &(self.clock().now(), id.key.clone()), &());
+            match self.commit_surely(commit).await {
+                Err(CommitError::Conflict) if attempt < limits::UPDATE_TRIES => self.pause(attempt).await,
+                done => return done.map(|()| true),
+            }
+        }
+        Ok(false)
     }
 
     async fn parked(&self, id: &JobId) -> Result<Option<JobRow>, ReadError> {

@@ -19,7 +19,7 @@ pub(super) enum Outcome {
 }
 
 /// Where a job goes.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fate {
     /// It is remembered until then.
     Done(Timestamp),
@@ -43,6 +43,19 @@ pub(super) fn fresh(staged: Staged, now: Timestamp) -> (JobRow, Timestamp) {
     (row, staged.at.map_or(now, Timestamp::from_micros))
 }
 
+/// A job whose entry says nothing that this release understands: it is kept as it is, for the operator and a newer one.
+pub(super) fn unreadable(body: &[u8], error: &str, now: Timestamp) -> JobRow {
+    JobRow {
+        kind: String::new(),
+        args: Json::String(String::from_utf8_lossy(body).into_owned()),
+        cursor: None,
+        state: State::Parked,
+        failures: limits::JOB_FAILURES,
+        error: Some(cut(format!("it cannot be read: {error}"))),
+        since: now.micros(),
+    }
+}
+
 /// Writes into the row what a step came to, and says where the job goes. `jitter` is between 0 and 1.
 pub(super) fn settle(row: &mut JobRow, outcome: Outcome, now: Timestamp, jitter: f64) -> Fate {
     let failed = match outcome {
@@ -53,7 +66,7 @@ pub(super) fn settle(row: &mut JobRow, outcome: Outcome, now: Timestamp, jitter:
             return Fate::Done(now + limits::JOB_MEMORY);
         }
         Outcome::Ended(Ok(Step::Next(cursor))) if cursor.to_string().len() <= limits::JOB_CURSOR => {
-            *row = JobRow { cursor: Some(cursor), failures: 0, error: None, ..row.clone() };
+            *row = JobRow { cursor: Some([cursor]), failures: 0, error: None, ..row.clone() };
             return Fate::Waiting(now);
         }
         Outcome::Ended(Ok(Step::Next(_))) => Failed::new("its cursor is too large"),
@@ -98,7 +111,7 @@ mod tests {
 
     fn row(failures: u32) -> JobRow {
         let staged = Staged { kind: "k".into(), args: json!([1]), at: None };
-        JobRow { failures, cursor: Some(json!(7)), error: Some("before".into()), ..fresh(staged, NOW).0 }
+        JobRow { failures, cursor: Some([json!(7)]), error: Some("before".into()), ..fresh(staged, NOW).0 }
     }
 
     fn failed() -> Outcome {
@@ -120,7 +133,7 @@ mod tests {
 
         let mut next = row(3);
         assert_eq!(settle(&mut next, Outcome::Ended(Ok(Step::Next(json!(8)))), NOW, 0.0), Fate::Waiting(NOW));
-        assert_eq!((next.cursor, next.failures, next.error), (Some(json!(8)), 0, None));
+        assert_eq!((next.cursor, next.failures, next.error), (Some([json!(8)]), 0, None));
     }
 
     #[test]
@@ -137,9 +150,9 @@ mod tests {
         assert_eq!(waited[..6], [1, 2, 4, 8, 16, 32]);
         assert_eq!((waited.len(), waited.last()), (19, Some(&3600)));
         let shown = (job.state, job.failures, job.cursor.clone());
-        assert_eq!(shown, (State::Parked, 20, Some(json!(7))), "the cursor stays");
+        assert_eq!(shown, (State::Parked, 20, Some([json!(7)])), "the cursor stays");
         let again = revived(job);
-        assert_eq!((again.state, again.failures, again.cursor), (State::Waiting, 0, Some(json!(7))));
+        assert_eq!((again.state, again.failures, again.cursor), (State::Waiting, 0, Some([json!(7)])));
         assert_eq!(pause(1, 1.0), Duration::from_millis(1500));
     }
 
@@ -156,7 +169,7 @@ mod tests {
         let mut job = row(0);
         let vast = Outcome::Ended(Ok(Step::Next(json!("x".repeat(limits::JOB_CURSOR)))));
         assert!(matches!(settle(&mut job, vast, NOW, 0.0), Fate::Waiting(at) if at > NOW));
-        assert_eq!(job.cursor, Some(json!(7)));
+        assert_eq!(job.cursor, Some([json!(7)]));
         settle(&mut job, Outcome::Ended(Err(Failed::new("é".repeat(limits::JOB_ERROR)))), NOW, 0.0);
         assert_eq!(job.error.map(|text| text.len()), Some(limits::JOB_ERROR));
     }

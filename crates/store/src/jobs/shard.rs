@@ -12,7 +12,7 @@ use types::Timestamp;
 use super::{
     kind::{Failed, Jobs},
     rules::{self, Fate, Outcome},
-    tables::{CURSOR, Cursor, DUE, JOB, JobRow, PARKED, SHARD, STAGED, Staged, State},
+    tables::{CURSOR, Cursor, DUE, JOB, JobRow, PARKED, SHARD, STAGED, State},
     worker::Pass,
 };
 use crate::{Batch, Commit, EntryId, Held, LeaseError, ReadError, Store, Watch, limits};
@@ -28,12 +28,34 @@ pub(super) struct Shard {
     pub(super) number: u8,
 }
 
-/// The lease of a shard.
+/// The lease of a shard, and what goes on under it.
 #[derive(Debug)]
 pub(super) struct Holding {
     pub(super) lease: Held,
     /// The last entry that was taken in, once it is known.
-    pub(super) cursor: Option<EntryId>,
+    cursor: Option<EntryId>,
+    /// Steps under way. They go on while the store is away for a moment, as long as the lease lasts.
+    running: Running,
+    /// What steps came to that is not written down yet. It is before anything else is started, or they would run again.
+    settled: Vec<(Ready, Fate)>,
+}
+
+impl Holding {
+    pub(super) fn new(lease: Held) -> Self {
+        Self { lease, cursor: None, running: Running::default(), settled: Vec::new() }
+    }
+
+    /// Breaks off what is under way once another may have the lease.
+    pub(super) fn stop_in_time(&mut self) {
+        if !self.lease.is_held() {
+            self.running = Running::default();
+        }
+    }
+
+    /// Breaks off what is under way.
+    pub(super) fn into_lease(self) -> Held {
+        self.lease
+    }
 }
 
 /// A job whose step is due, or under way.
@@ -45,7 +67,7 @@ struct Ready {
 }
 
 /// Steps under way. Dropped, they are broken off.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Running {
     tasks: JoinSet<Outcome>,
     jobs: HashMap<Id, Ready>,
@@ -54,18 +76,17 @@ struct Running {
 impl Shard {
     /// Runs what is due, until nothing is.
     pub(super) async fn work(&self, holding: &mut Holding, staged: &mut Watch) -> Result<Pass, LeaseError> {
-        let (mut running, mut steps) = (Running::default(), 0);
+        let mut steps = 0;
         loop {
+            steps += self.write_down(holding).await?;
             self.take_in(holding).await?;
-            let waits = self.start(holding, &mut running).await?;
-            if running.tasks.is_empty() {
+            let waits = self.start(holding).await?;
+            if holding.running.tasks.is_empty() {
                 let renewal = holding.lease.renewal().unwrap_or(limits::JOB_POLL);
                 return Ok(Pass { steps, again: waits.unwrap_or(renewal).min(renewal).min(limits::JOB_POLL) });
             }
             tokio::select! {
-                Some(ended) = running.tasks.join_next_with_id() => {
-                    steps += self.write_down(holding, &mut running, ended).await?;
-                }
+                Some(ended) = holding.running.tasks.join_next_with_id() => self.settle(holding, ended),
                 () = self.staged(staged) => {}
                 // Keeps the lease, and looks for what has become due meanwhile.
                 () = sleep(limits::LEASE / 3) => match holding.lease.renew(|_| {}).await {
@@ -110,7 +131,7 @@ impl Shard {
             holding.lease.renew(|commit| self.stage_intake(commit, next, fresh)).await?;
             holding.cursor = next;
             if let Some(upto) = next {
-                log.trim(upto).await.map_err(failed)?;
+                self.forget(upto);
             }
             if !more {
                 return Ok(());
@@ -118,37 +139,59 @@ impl Shard {
         }
     }
 
+    /// Has entries that were taken in removed. Nobody waits for that, and if it fails the next time takes them along.
+    fn forget(&self, upto: EntryId) {
+        let log = self.store.log(&STAGED, &self.number);
+        tokio::spawn(async move {
+            if let Err(error) = log.trim(upto).await {
+                tracing::debug!(%error, "jobs that were taken in are removed later");
+            }
+        });
+    }
+
     /// The jobs of a batch that were not taken in before: an entry may come twice.
-    async fn fresh(&self, batch: Batch) -> Result<Vec<(Vec<u8>, Staged)>, ReadError> {
+    async fn fresh(&self, batch: Batch) -> Result<Vec<(Vec<u8>, JobRow, Option<Timestamp>)>, ReadError> {
+        let now = self.store.clock().now();
         let mut fresh = Vec::with_capacity(batch.entries.len());
         for (_, entry) in batch.entries {
             let (id, body) = (entry.key.to_vec(), entry.body.unwrap_or_default());
             if self.store.plain(&JOB, &self.number).get(&id).await?.is_some() {
                 continue;
             }
-            match serde_json::from_slice(&body) {
-                Ok(staged) => fresh.push((id, staged)),
-                // Entries are written by this crate and guarded by a sum; a later format would be no reason to stop all.
-                Err(error) => tracing::error!(shard = self.number, %error, "a job that cannot be read is left out"),
-            }
+            let (row, due) = match serde_json::from_slice(&body) {
+                Ok(staged) => rules::fresh(staged, now),
+                Err(error) => {
+                    tracing::error!(shard = self.number, %error, "a job cannot be read and is parked");
+                    (rules::unreadable(&body, &error.to_string(), now), now)
+                }
+            };
+            let due = (row.state == State::Waiting).then_some(due);
+            fresh.push((id, row, due));
         }
         Ok(fresh)
     }
 
-    fn stage_intake(&self, commit: &mut Commit, next: Option<EntryId>, fresh: Vec<(Vec<u8>, Staged)>) {
-        let now = self.store.clock().now();
+    fn stage_intake(
+        &self,
+        commit: &mut Commit,
+        next: Option<EntryId>,
+        fresh: Vec<(Vec<u8>, JobRow, Option<Timestamp>)>,
+    ) {
         if let Some(next) = next {
             commit.put(&CURSOR, &(), &Cursor { entry: next.uuid() });
         }
-        for (id, staged) in fresh {
-            let (row, due) = rules::fresh(staged, now);
+        for (id, row, due) in fresh {
             commit.effect_put(&JOB, &self.number, &id, &row);
-            commit.effect_put(&DUE, &self.number, &(due, id), &());
+            match due {
+                Some(due) => commit.effect_put(&DUE, &self.number, &(due, id), &()),
+                None => commit.effect_put(&PARKED, &self.number, &id, &()),
+            };
         }
     }
 
     /// Starts the steps that are due, as far as there is room, and says how long until the next one is.
-    async fn start(&self, holding: &mut Holding, running: &mut Running) -> Result<Option<Duration>, LeaseError> {
+    async fn start(&self, holding: &mut Holding) -> Result<Option<Duration>, LeaseError> {
+        let Holding { lease, running, .. } = holding;
         let now = self.store.clock().now();
         let first = self.store.plain(&DUE, &self.number).first(limits::JOBS_AT_ONCE + running.jobs.len() + 1).await;
         for ((at, id), _) in first.map_err(failed)? {
@@ -158,40 +201,42 @@ impl Shard {
             if at > now || running.tasks.len() >= limits::JOBS_AT_ONCE {
                 return Ok(Some(at.since(now)));
             }
-            if !holding.lease.is_held() {
-                holding.lease.renew(|_| {}).await?;
+            if !lease.is_held() {
+                lease.renew(|_| {}).await?;
             }
             let row = self.store.plain(&JOB, &self.number).get(&id).await.map_err(failed)?;
             match row.map(|row| row.value).filter(|row| row.state == State::Waiting) {
                 Some(row) => running.start(&self.jobs, Ready { at, id, row }),
-                // Of a job that was revived twice at once.
-                None => drop(holding.lease.renew(|c| c.effect_delete(&DUE, &self.number, &(at, id))).await?),
+                // Nothing to run; something else left this behind.
+                None => drop(lease.renew(|c| c.effect_delete(&DUE, &self.number, &(at, id))).await?),
             }
         }
         Ok(None)
     }
 
-    /// Writes down how steps ended: this one, and whatever else has ended meanwhile. Returns how many.
-    async fn write_down(
-        &self,
-        holding: &mut Holding,
-        running: &mut Running,
-        ended: Result<(Id, Outcome), JoinError>,
-    ) -> Result<usize, LeaseError> {
-        let mut settled = Vec::new();
+    /// Notes how steps ended: this one, and whatever else has ended meanwhile.
+    fn settle(&self, holding: &mut Holding, ended: Result<(Id, Outcome), JoinError>) {
         let mut ended = Some(ended);
         while let Some(one) = ended {
             let (task, outcome) = one.unwrap_or_else(|error| (error.id(), panicked(&error)));
-            if let Some(job) = running.jobs.remove(&task) {
-                settled.push(self.settle(job, outcome));
+            if let Some(job) = holding.running.jobs.remove(&task) {
+                holding.settled.push(self.fate(job, outcome));
             }
-            ended = running.tasks.try_join_next_with_id();
+            ended = holding.running.tasks.try_join_next_with_id();
         }
-        holding.lease.renew(|commit| settled.iter().for_each(|one| self.stage_fate(commit, one))).await?;
-        Ok(settled.len())
     }
 
-    fn settle(&self, mut job: Ready, outcome: Outcome) -> (Ready, Fate) {
+    /// Writes down how steps ended. Returns how many.
+    async fn write_down(&self, holding: &mut Holding) -> Result<usize, LeaseError> {
+        let Holding { lease, settled, .. } = holding;
+        if settled.is_empty() {
+            return Ok(0);
+        }
+        lease.renew(|commit| settled.iter().for_each(|one| self.stage_fate(commit, one))).await?;
+        Ok(std::mem::take(settled).len())
+    }
+
+    fn fate(&self, mut job: Ready, outcome: Outcome) -> (Ready, Fate) {
         const PARTS: u32 = 1 << 16;
         let jitter = self.store.0.rng.below(u64::from(PARTS)) as f64 / f64::from(PARTS);
         let fate = rules::settle(&mut job.row, outcome, self.store.clock().now(), jitter);
@@ -229,7 +274,7 @@ impl Shard {
 impl Running {
     fn start(&mut self, jobs: &Jobs, ready: Ready) {
         let work = jobs.work(&ready.row.kind);
-        let (args, cursor) = (ready.row.args.clone(), ready.row.cursor.clone());
+        let (args, cursor) = (ready.row.args.clone(), ready.row.cursor.clone().map(|[cursor]| cursor));
         let span = tracing::info_span!("job", kind = ready.row.kind);
         let step = async move {
             let Some(work) = work else { return Outcome::Unknown };

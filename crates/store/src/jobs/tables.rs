@@ -57,8 +57,9 @@ pub(super) struct JobRow {
     pub(super) kind: String,
     #[serde(default, skip_serializing_if = "Json::is_null")]
     pub(super) args: Json,
+    /// What the last step handed on, in a list of one: it may itself be `null`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) cursor: Option<Json>,
+    pub(super) cursor: Option<[Json; 1]>,
     pub(super) state: State,
     /// Failures since the last step that came to an end.
     #[serde(default)]

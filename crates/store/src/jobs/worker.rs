@@ -86,7 +86,10 @@ impl JobWorker {
         let Stand::Holding(holding) = &mut self.stand else { return Ok(Pass { steps: 0, again: limits::LEASE_RETRY }) };
         match self.shard.work(holding, &mut self.staged).await {
             Ok(pass) => Ok(pass),
-            Err(LeaseError::Commit(error)) => Err(error),
+            Err(LeaseError::Commit(error)) => {
+                holding.stop_in_time();
+                Err(error)
+            }
             Err(LeaseError::Lost) => {
                 self.stand = Stand::Wanting(holding.lease.contender().clone());
                 Ok(Pass { steps: 0, again: limits::LEASE_RETRY })
@@ -97,7 +100,7 @@ impl JobWorker {
     /// Gives the shard up, so that the next worker need not wait.
     pub async fn release(self) {
         let released = match self.stand {
-            Stand::Holding(holding) => holding.lease.release().await,
+            Stand::Holding(holding) => holding.into_lease().release().await,
             Stand::Wanting(contender) => contender.release().await,
         };
         if let Err(error) = released {
@@ -111,7 +114,7 @@ impl JobWorker {
         match contender.look().await? {
             Look::Busy(again) => Ok(Some(again)),
             Look::Held(lease) => {
-                self.stand = Stand::Holding(Holding { lease, cursor: None });
+                self.stand = Stand::Holding(Holding::new(lease));
                 Ok(None)
             }
         }

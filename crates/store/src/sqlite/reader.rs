@@ -107,7 +107,7 @@ pub(super) fn log_no(conn: &Connection, name: &[u8]) -> Result<Option<i64>, rusq
 /// The positions that a log has, as a half-open range; empty if it has no entries.
 pub(super) fn extent(conn: &Connection, no: i64) -> Result<(i64, i64), rusqlite::Error> {
     // Two statements: SQLite finds one end by its index, but scans for both at once.
-    let (begin, end) = (no << 32, (no + 1) << 32);
+    let (begin, end) = (no << 32, no.saturating_add(1) << 32);
     let mut first = conn.prepare_cached("SELECT min(pos) FROM log WHERE pos >= ?1 AND pos < ?2")?;
     let mut last = conn.prepare_cached("SELECT max(pos) FROM log WHERE pos >= ?1 AND pos < ?2")?;
     let first: Option<i64> = first.query_row((begin, end), |row| row.get(0))?;

@@ -2,8 +2,9 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
+    os::unix::process::ExitStatusExt as _,
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -71,11 +72,11 @@ impl Writer {
     /// Kills it, and hears what it said until then.
     pub fn kill(mut self, into: &mut Acknowledged) {
         self.child.kill().unwrap();
-        self.ended(into);
+        assert_eq!(self.ended(into).signal(), Some(9), "it was still alive");
     }
 
-    /// Waits for its end, and hears what it said until then.
-    pub fn ended(mut self, into: &mut Acknowledged) {
+    /// Waits for its end, and hears what it said until then. Returns how it ended.
+    pub fn ended(mut self, into: &mut Acknowledged) -> ExitStatus {
         let mut line = Vec::new();
         while self.out.read_until(b'\n', &mut line).unwrap() > 0 {
             // The last line may be cut.
@@ -84,7 +85,7 @@ impl Writer {
             }
             line.clear();
         }
-        self.child.wait().unwrap();
+        self.child.wait().unwrap()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Killed by the system at any instant, and by itself at every step.
 
-use std::{path::Path, time::Duration};
+use std::{os::unix::process::ExitStatusExt as _, path::Path, time::Duration};
 
 use tempfile::TempDir;
 use types::{Rng, SystemRng};
@@ -10,6 +10,9 @@ use crate::{
     ledger::{self, Acknowledged},
     rounds,
 };
+
+/// `SIGABRT`: a process that came to the step where it was to die.
+const ABORTED: i32 = 6;
 
 /// The steps of the thread that writes, in their order.
 const STEPS: [&str; 9] =
@@ -69,7 +72,8 @@ async fn dead_at_every_step() {
         let mut all = Acknowledged::default();
         for nth in [1, 2, 3, 7, 20] {
             let mut heard = Acknowledged::default();
-            Writer::dying(folder.path(), step, nth).ended(&mut heard);
+            let ended = Writer::dying(folder.path(), step, nth).ended(&mut heard);
+            assert_eq!(ended.signal(), Some(ABORTED), "{step}, {nth}: {ended}");
             all.add(heard);
             reopened(folder.path(), &all).await;
         }

@@ -3,10 +3,16 @@
 use std::{path::Path, process::Command, sync::Arc};
 
 use bytes::Bytes;
-use store::{Commit, Json, NewBody, NewEntry, OpenError, Options, Place, ReadError, Store};
+use store::{
+    Commit, Json, NewBody, NewEntry, OpenError, Options, Place, ReadError, Store,
+    upkeep::{Standing, UpkeepError},
+};
 use types::SeededRng;
 
-use crate::bench::{Bench, COUNT, ITEM, Kind, LIST, OWED, THING, domain, entry, free};
+use crate::{
+    bench::{Bench, COUNT, ITEM, Kind, LIST, OWED, THING, domain, entry, free},
+    upkeep::tables,
+};
 
 /// Opens a folder that is free, or will be: a process that another test starts has copies of the locks of this one until
 /// it has become another program.
@@ -258,6 +264,14 @@ async fn commits_that_are_lost_are_told() {
         let said = refused.to_string();
         assert!(said.contains(&format!("its last {} commits", COMMITS - found)), "{said}");
         assert!(said.contains("store.sqlite-wal") && said.contains(&counter.display().to_string()), "{said}");
+        // A backup or a dump of it would not say that they are missing.
+        let backup = folder.join("backup");
+        let standing = || Standing::in_folder(folder).unwrap();
+        let refused = standing().backup(&backup, &tables(), &mut |_, _| (), &mut |_, _| ()).unwrap_err();
+        assert!(matches!(refused, UpkeepError::Open(OpenError::LostCommits { counted: COMMITS, .. })), "{refused}");
+        let refused = standing().dump(Vec::new(), &tables(), &mut |_, _| ()).unwrap_err();
+        assert!(matches!(refused, UpkeepError::Open(OpenError::LostCommits { counted: COMMITS, .. })), "{refused}");
+        assert!(!backup.exists());
         assert_eq!(std::fs::read(&log).unwrap(), wrong, "what is left is left");
         assert_eq!(std::fs::read(folder.join("store.sqlite")).unwrap(), database);
     }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,6 +21,7 @@ use uuid::Uuid;
 use crate::{
     bench::{Bench, COUNT, THING, entry, eventually, rounds},
     killed::{killed, shared},
+    unsure::{Fate, unsure},
 };
 
 /// Counts a thing up to a number, one a step.
@@ -278,10 +282,60 @@ pub async fn failing_job_is_parked(bench: Bench) {
     bench.clock.advance(JOB_PAUSE_MOST * 3 / 2);
     assert_eq!(pass(&mut workers).await, 1, "only the one that nobody knows");
     let id = parked[0].id.to_string().parse().unwrap();
-    assert!(bench.store.revive_job(&id).await.unwrap());
+    // Twice at once is once.
+    let revived = tokio::join!(bench.store.revive_job(&id), bench.store.revive_job(&id));
+    let revived = [revived.0.unwrap(), revived.1.unwrap()];
+    assert_eq!(revived.iter().filter(|done| **done).count(), 1);
     assert_eq!(pass(&mut workers).await, 1);
     assert!(!bench.store.revive_job(&id).await.unwrap());
     assert_eq!(bench.store.parked_jobs(10).await.unwrap().len(), 1);
+}
+
+/// Goes on from nothing, once.
+struct FromNothing;
+
+impl Work for FromNothing {
+    type Args = ();
+    type Cursor = ();
+
+    async fn step(&self, (): (), cursor: Option<()>) -> Result<Step<()>, Failed> {
+        Ok(if cursor.is_none() { Step::Next(()) } else { Step::Done })
+    }
+}
+
+/// What a step hands on is told from the beginning, even if there is nothing in it.
+pub async fn cursor_may_be_nothing(bench: Bench) {
+    const TWO_STEPS: JobKind<()> = JobKind::new("two-steps");
+    bench
+        .sure(|| {
+            let mut commit = Commit::free();
+            commit.job(&TWO_STEPS, &(), None);
+            commit
+        })
+        .await;
+    let mut workers = bench.store.job_workers(Jobs::new().with(&TWO_STEPS, FromNothing));
+    assert_eq!(pass(&mut workers).await, 2);
+}
+
+/// The store is away at the moment when the end of a step is to be written down: the step is not run again for that.
+pub async fn ended_step_is_remembered(bench: Bench) {
+    let (ran, away) = (Ran::default(), AtomicUsize::new(0));
+    let store = unsure(&bench.store, {
+        let ran = Arc::clone(&ran);
+        move |_, commit| {
+            let of_jobs = commit.aggregate.as_ref().is_some_and(|aggregate| aggregate.kind == "jobs");
+            let ended = of_jobs && !ran.lock().unwrap().is_empty();
+            if ended && away.fetch_add(1, Ordering::SeqCst) < 3 { Fate::Overtaken } else { Fate::Told }
+        }
+    });
+    let work = CountUp { store: bench.store.clone(), ran: Arc::clone(&ran) };
+    let mut workers = store.job_workers(Jobs::new().with(&COUNT_UP, work));
+    stage(&bench, Upto { thing: 1, to: 1 }, None).await;
+    let mut steps = 0;
+    for _ in 0..6 {
+        steps += pass(&mut workers).await;
+    }
+    assert_eq!((steps, ran.lock().unwrap()[&(1, 1)]), (1, 1));
 }
 
 /// Waits in each step until it is let go.

@@ -54,7 +54,7 @@ contract! {
     leases: lease_fenced lease_one_holder lease_without_wall_clock
         conflict_elsewhere_is_not_lost;
     jobs: job_resumes timer_fires_once_due job_only_if_committed failing_job_is_parked stopped_worker_moves_nothing
-        job_entry_twice_is_one_job worker_wakes_and_leaves;
+        job_entry_twice_is_one_job cursor_may_be_nothing ended_step_is_remembered worker_wakes_and_leaves;
     sweeps: help_first slow_is_not_dead drain_meets_no_tombstones;
     histories: agrees_with_model writers_form_a_chain;
 }

@@ -282,8 +282,14 @@ async fn a_backup_is_of_one_moment_and_hinders_nobody() {
         assert!(begun.elapsed() < Duration::from_secs(4));
         written += 1;
     };
-    let verdict = standing.backup(&to, &tables(), &mut write, &mut |_, _| ()).unwrap();
-    drop(standing);
+    // While the copy is looked at, the log of the store can begin anew.
+    let mut held = 1;
+    let mut begin_anew = |_, _| {
+        let database = bench.database().unwrap();
+        held = database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).unwrap();
+    };
+    let verdict = standing.backup(&to, &tables(), &mut write, &mut begin_anew).unwrap();
+    assert_eq!(held, 0);
     assert!(verdict.is_good() && written > 2, "{written} commits while it was copied");
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "nothing else is left");
     let backup = Standing::of_file(&to).unwrap();
@@ -307,6 +313,20 @@ async fn a_backup_is_of_one_moment_and_hinders_nobody() {
     fs::write(&partial, "what somebody left who was interrupted").unwrap();
     assert!(back_up(&folder, &next).unwrap().is_good());
     assert!(next.exists() && !partial.exists());
+    // What gets the name while the backup is being made is left alone, and so is what a link leads to.
+    let (late, precious) = (place.path().join("late.sqlite"), place.path().join("precious"));
+    let mut appears = |_, _| fs::write(&late, "another's").unwrap();
+    let standing = Standing::in_folder(&folder).unwrap();
+    let refused = standing.backup(&late, &tables(), &mut appears, &mut nothing()).unwrap_err();
+    assert!(matches!(refused, UpkeepError::Exists(file) if file == late));
+    assert_eq!(fs::read(&late).unwrap(), b"another's");
+    assert!(!place.path().join("late.sqlite.partial").exists());
+    fs::write(&precious, "precious").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&precious, place.path().join("led.sqlite.partial")).unwrap();
+    #[cfg(unix)]
+    back_up(&folder, &place.path().join("led.sqlite")).unwrap_err();
+    assert_eq!(fs::read(&precious).unwrap(), b"precious");
 }
 
 #[tokio::test]

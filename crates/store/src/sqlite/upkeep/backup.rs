@@ -25,22 +25,26 @@ pub struct Restored {
 
 impl Standing {
     /// Makes a backup: a file of its own, which has the name only once it is whole, on the disk, and found good. Whoever
-    /// works with the store is not hindered; what he writes meanwhile is not in it.
+    /// works with the store goes on; what he writes meanwhile is not in it, and stays in SQLite's log until all is copied.
     ///
     /// Two parts, each reported: pages copied, then rows and entries looked at.
     ///
     /// # Errors
-    /// [`UpkeepError`]; then there is no file of that name.
+    /// [`UpkeepError`]; then there is no file of that name. [`LostCommits`](crate::OpenError::LostCommits) of a store that has lost some.
     pub fn backup(
-        &self,
+        self,
         to: &Path,
         tables: &Catalogue,
         copied: Progress<'_>,
         checked: Progress<'_>,
     ) -> Result<Verdict, UpkeepError> {
+        self.whole()?;
         let partial = Partial::begin(to)?;
         copy(&self.conn, partial.path(), copied)?;
-        let verdict = Self::of_file(partial.path())?.check(tables, checked).good_at(&self.file)?;
+        let Self { conn, file, .. } = self;
+        // From here on the log of whoever works with the store can begin anew.
+        drop(conn);
+        let verdict = Self::of_file(partial.path())?.check(tables, checked).good_at(&file)?;
         partial.keep().map(|()| verdict)
     }
 }
@@ -65,7 +69,7 @@ pub fn restore(
     let standing = Standing::of_file(backup)?.belonging_to(domain)?;
     let verdict = standing.check(tables, progress).good_at(backup)?;
     let site = Site::enter(folder, existing)?;
-    let before = ceiling_of(folder).unwrap_or_default();
+    let before = ceiling_of(folder);
     match put(&standing, &verdict, before, site.copying()) {
         Ok(()) => site.install(now),
         Err(error) => {

@@ -280,7 +280,7 @@ impl Check<'_> {
                 None => this.problem(&kind_name, Some(key::show(name)), "no such kind of log is known"),
                 Some(kind) => this.hold(&kind_name, name, &[], kind.id.check(name)),
             }
-            let mut found = entries.query((no << 32, (no + 1) << 32))?;
+            let mut found = entries.query((no << 32, no.saturating_add(1) << 32))?;
             let mut last = None;
             loop {
                 match found.next() {

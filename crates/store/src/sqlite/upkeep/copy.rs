@@ -66,13 +66,10 @@ impl Partial {
             return Err(UpkeepError::Exists(to.to_owned()));
         }
         let partial = with_suffix(to, PARTIAL);
-        // Of somebody who was interrupted it may be there; of somebody who is at it, it is locked.
-        let held = create(&partial)?;
-        match held.try_lock() {
-            Ok(()) => held.set_len(0).map_err(io_error(&partial))?,
-            Err(TryLockError::WouldBlock) => return Err(UpkeepError::BeingWritten(partial)),
-            Err(TryLockError::Error(source)) => return Err(io_error(&partial)(source)),
-        }
+        clear(&partial)?;
+        // A new file, for our eyes only, and not what a link of that name leads to.
+        let held = lock::options().create_new(true).open(&partial).map_err(io_error(&partial))?;
+        lock_alone(&held, &partial)?;
         Ok(Self { to: to.to_owned(), partial, held, kept: false })
     }
 
@@ -89,7 +86,7 @@ impl Partial {
     /// Gives it its name, once it is on the disk.
     pub(super) fn keep(mut self) -> Result<(), UpkeepError> {
         sync(&self.partial)?;
-        std::fs::rename(&self.partial, &self.to).map_err(io_error(&self.to))?;
+        publish(&self.partial, &self.to)?;
         self.kept = true;
         sync_folder(folder_of(&self.to))
     }
@@ -101,6 +98,52 @@ impl Drop for Partial {
             // It is of no use; why, is told by whoever drops it.
             let _ = remove(&self.partial);
         }
+    }
+}
+
+/// Takes away what somebody left who was interrupted. Whoever is at it has it locked.
+fn clear(partial: &Path) -> Result<(), UpkeepError> {
+    match partial.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(io_error(partial)(source)),
+        Ok(found) if found.is_file() => {}
+        Ok(_) => return Err(UpkeepError::Exists(partial.to_owned())),
+    }
+    let left = File::open(partial).map_err(io_error(partial))?;
+    lock_alone(&left, partial)?;
+    remove(partial)
+}
+
+/// Locks a file, which is still the one of that name then.
+fn lock_alone(file: &File, path: &Path) -> Result<(), UpkeepError> {
+    match file.try_lock() {
+        Ok(()) if is_at(file, path).map_err(io_error(path))? => Ok(()),
+        Ok(()) | Err(TryLockError::WouldBlock) => Err(UpkeepError::BeingWritten(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(io_error(path)(source)),
+    }
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let ours = file.metadata()?;
+    Ok(path.symlink_metadata().is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())))
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+    path.try_exists()
+}
+
+/// Gives a file its name, unless there is one of that name by now.
+fn publish(partial: &Path, to: &Path) -> Result<(), UpkeepError> {
+    match std::fs::hard_link(partial, to) {
+        Ok(()) => remove(partial),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(UpkeepError::Exists(to.to_owned())),
+        // A file system without such links, as of many a removable disk.
+        Err(_) if to.symlink_metadata().is_ok() => Err(UpkeepError::Exists(to.to_owned())),
+        Err(_) => std::fs::rename(partial, to).map_err(io_error(to)),
     }
 }
 

@@ -37,8 +37,10 @@ impl Standing {
     /// Writes all of it down, and gives back where it was written to, flushed.
     ///
     /// # Errors
-    /// [`UpkeepError`]; a damaged store is not dumped further than up to the damage.
+    /// [`UpkeepError`]; a damaged store is not dumped further than up to the damage, and one that has lost commits not at
+    /// all.
     pub fn dump<W: Write>(&self, to: W, tables: &Catalogue, progress: Progress<'_>) -> Result<W, UpkeepError> {
+        self.whole()?;
         let total = self.things().map_err(|error| sqlite(&self.file, &error))?;
         let header = Header {
             format: dump::FORMAT,
@@ -168,7 +170,7 @@ impl<W: Write> Dump<'_, W> {
     }
 
     fn entries(&mut self, statement: &mut Statement<'_>, no: i64, name: &[u8]) -> Result<(), Stop> {
-        let mut found = statement.query((no << 32, (no + 1) << 32))?;
+        let mut found = statement.query((no << 32, no.saturating_add(1) << 32))?;
         while let Some(row) = found.next()? {
             let entry = entry(row, name, self.standing.meta.node)?;
             self.put(&Record::Entry(entry))?;

@@ -9,16 +9,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::Connection;
 use types::Timestamp;
 
 use super::{
     Restored, Standing, UpkeepError,
     copy::{create, remove, sync, sync_folder, with_suffix},
-    holds_something, io_error, open_flags,
+    holds_something, io_error,
 };
 use crate::sqlite::{
-    BUSY, FILE,
+    FILE,
     counter::Counter,
     lock::{self, FolderLock, INCOMING},
 };
@@ -27,6 +26,9 @@ use crate::sqlite::{
 const COPYING: &str = "store.sqlite.copying";
 /// Files of SQLite beside a database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// How the names of folders begin in which old stores are kept.
+pub(super) const ASIDE: &str = "store-before-";
 
 /// What becomes of a store that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,10 +84,13 @@ impl Site {
     /// Gives the new database its name.
     pub(super) fn install(self, now: Timestamp) -> Result<Restored, UpkeepError> {
         sync(&self.copying)?;
+        let aside = if self.holds_store && !self.is_empty() { Some(self.make_aside(now)?) } else { None };
         let incoming = self.folder.join(INCOMING);
         fs::rename(&self.copying, &incoming).map_err(io_error(&incoming))?;
         sync_folder(&self.folder)?;
-        let aside = if self.holds_store && !self.is_empty() { Some(self.set_aside(now)?) } else { None };
+        if let Some(aside) = &aside {
+            self.set_aside(aside)?;
+        }
         for suffix in BESIDE {
             remove(&with_suffix(&self.file, suffix))?;
         }
@@ -102,41 +107,36 @@ impl Site {
         Standing::in_folder(&self.folder).is_ok_and(|standing| standing.is_empty())
     }
 
-    fn set_aside(&self, now: Timestamp) -> Result<PathBuf, UpkeepError> {
-        self.fold();
-        let aside = self.folder.join(format!("store-before-{}", now.seconds()));
+    /// A new folder for what is there.
+    fn make_aside(&self, now: Timestamp) -> Result<PathBuf, UpkeepError> {
+        let first = self.folder.join(format!("{ASIDE}{}", now.seconds()));
         // A second time within one second there is something of that name.
-        let aside = (1..).map(|n| if n == 1 { aside.clone() } else { with_suffix(&aside, &format!("-{n}")) });
-        let aside =
-            aside.take(1000).find(|aside| aside.symlink_metadata().is_err()).unwrap_or_else(|| self.folder.clone());
-        make_folder(&aside).map_err(io_error(&aside))?;
-        as_the_folder(&self.folder, &aside)?;
-        for suffix in ["", "-wal", "-journal"] {
-            let from = with_suffix(&self.file, suffix);
-            let to = with_suffix(&aside.join(FILE), suffix);
-            match fs::rename(&from, &to) {
+        for n in 1_u64.. {
+            let aside = if n == 1 { first.clone() } else { with_suffix(&first, &format!("-{n}")) };
+            match make_folder(&aside) {
+                Ok(()) => {
+                    as_the_folder(&self.folder, &aside)?;
+                    return Ok(aside);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(source) => return Err(io_error(&aside)(source)),
+            }
+        }
+        Err(io_error(&first)(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Moves what is there as it is: a log that is damaged may be all that can be learnt from. The database goes last, so
+    /// that whoever does this again after an interruption still finds something to keep.
+    fn set_aside(&self, aside: &Path) -> Result<(), UpkeepError> {
+        let beside = ["-wal", "-journal"].map(|suffix| with_suffix(&self.file, suffix));
+        for from in beside.into_iter().chain([Counter::path(&self.folder), self.file.clone()]) {
+            let Some(name) = from.file_name() else { continue };
+            match fs::rename(&from, aside.join(name)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => other.map_err(io_error(&from))?,
             }
         }
-        let counter = Counter::path(&self.folder);
-        match fs::rename(&counter, Counter::path(&aside)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => other.map_err(io_error(&counter))?,
-        }
-        sync_folder(&aside)?;
-        Ok(aside)
-    }
-
-    /// Takes the log of the old database into it, so that it is one file. One that is damaged is moved as it is.
-    fn fold(&self) {
-        let folded = Connection::open_with_flags(&self.file, open_flags()).and_then(|conn| {
-            conn.busy_timeout(BUSY)?;
-            conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        });
-        if let Err(error) = folded {
-            tracing::warn!(%error, "the old store keeps its log in a file of its own");
-        }
+        sync_folder(aside)
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use types::{Domain, Timestamp};
 
-use super::{Existing, Restored, UpkeepError, copy::on_its_own, install::Site, open_flags, sqlite};
+use super::{Existing, Restored, UpkeepError, ceiling_of, copy::on_its_own, install::Site, open_flags, sqlite};
 use crate::{
     Cell, CommitId, EntryId, OpenError, Version, checksum,
     dump::{self, Body, Entry, Header, Log, Reader, Record},
@@ -39,7 +39,8 @@ pub fn load(
         return Err(OpenError::OtherDomain { stored: header.domain, asked: domain.clone() }.into());
     }
     let site = Site::enter(folder, Existing::Refuse)?;
-    let filled = fill(site.copying(), domain, &header, reader, progress);
+    let before = ceiling_of(folder);
+    let filled = fill(site.copying(), domain, &header, before, reader, progress);
     match filled {
         Ok(()) => site.install(now),
         Err(error) => {
@@ -53,6 +54,7 @@ fn fill(
     file: &Path,
     domain: &Domain,
     header: &Header,
+    before: Version,
     mut reader: Reader<impl BufRead>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), UpkeepError> {
@@ -88,7 +90,9 @@ fn fill(
     progress(reader.bytes());
     let mut lost = Lost::of(header.lost.clone());
     lost.begin(loading.newest);
-    schema::set_ceiling(&conn, header.ceiling).and_then(|()| schema::set_lost(&conn, &lost)).map_err(failed)?;
+    schema::set_ceiling(&conn, header.ceiling.max(before))
+        .and_then(|()| schema::set_lost(&conn, &lost))
+        .map_err(failed)?;
     conn.execute_batch("COMMIT").map_err(failed)?;
     on_its_own(&conn).map_err(failed)
 }

@@ -19,7 +19,7 @@ use types::Domain;
 use super::{
     FILE,
     counter::{Count, Counter},
-    reading,
+    lock, reading,
     schema::{self, Meta, Refusal},
 };
 use crate::{Corrupt, OpenError, Version, dump::DumpError, key};
@@ -140,6 +140,19 @@ impl Standing {
         Ok(self)
     }
 
+    /// Refuses a store that has lost its last commits: a copy of it would not say so.
+    fn whole(&self) -> Result<(), UpkeepError> {
+        let found = self.meta.commits;
+        match self.counted {
+            Some(count) if count.node == self.meta.node && count.commits > found => {
+                let folder = self.file.parent().unwrap_or(&self.file).to_owned();
+                let counter = Counter::path(&folder);
+                Err(OpenError::LostCommits { folder, counter, found, counted: count.commits }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn open(file: PathBuf, shown: &Path) -> Result<Self, UpkeepError> {
         let damaged = |reason: String| UpkeepError::from(OpenError::Damaged { folder: shown.to_owned(), reason });
         let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
@@ -160,9 +173,17 @@ impl Standing {
     }
 }
 
-/// Above all versions and ids that the store in a folder ever handed out, as far as that can be read.
-fn ceiling_of(folder: &Path) -> Option<Version> {
-    Standing::in_folder(folder).ok().map(|standing| standing.meta.ceiling)
+/// Above all versions and ids that a folder's stores ever handed out, as far as that can be read: the one that is there, one
+/// that an interrupted restore was to put there, and those that were kept aside.
+fn ceiling_of(folder: &Path) -> Version {
+    let aside = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let aside = aside.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(install::ASIDE.as_bytes()));
+    let files = aside.map(|entry| entry.path().join(FILE)).chain([folder.join(FILE), folder.join(lock::INCOMING)]);
+    files
+        .filter_map(|file| Standing::of_file(&file).ok())
+        .map(|standing| standing.meta.ceiling)
+        .max()
+        .unwrap_or_default()
 }
 
 /// Whether a file is there and not empty, as it is while a store is being made.

@@ -129,7 +129,7 @@ impl Standing {
         while let Some(row) = found.next()? {
             let (no, name): (i64, _) = (row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default());
             let (count, bytes): (i64, Option<i64>) =
-                entries.query_row((no << 32, (no + 1) << 32), |row| Ok((row.get(0)?, row.get(1)?)))?;
+                entries.query_row((no << 32, no.saturating_add(1) << 32), |row| Ok((row.get(0)?, row.get(1)?)))?;
             let kind = key::tag(name).and_then(|tag| tables.log(tag)).map(|kind| kind.name);
             let kind = kind.map_or_else(|| unnamed("log", name), str::to_owned);
             let stats =
