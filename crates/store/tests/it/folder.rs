@@ -5,7 +5,7 @@ use std::{path::Path, process::Command, sync::Arc};
 use bytes::Bytes;
 use store::{
     Commit, Json, NewBody, NewEntry, OpenError, Options, Place, ReadError, Store,
-    upkeep::{Standing, UpkeepError},
+    upkeep::{Existing, Standing, UpkeepError, restore},
 };
 use types::SeededRng;
 
@@ -256,8 +256,22 @@ async fn commits_that_are_lost_are_told() {
     let mut damaged = whole.clone();
     let middle = whole.len() / 2;
     damaged[middle] ^= 1;
-    for wrong in [&whole[..whole.len() - 1], &damaged, &whole[..middle]] {
+    let place = tempfile::tempdir().unwrap();
+    let good = place.path().join("good");
+    Standing::in_folder(folder).unwrap().backup(&good, &tables(), &mut |_, _| (), &mut |_, _| ()).unwrap();
+    for (n, wrong) in [&whole[..whole.len() - 1], &damaged, &whole[..middle]].into_iter().enumerate() {
         std::fs::write(&log, wrong).unwrap();
+        // A restore in its place keeps it as it is, the rest of its log too.
+        let replaced = place.path().join(n.to_string());
+        std::fs::create_dir(&replaced).unwrap();
+        for file in ["store.sqlite", "store.sqlite-wal", "commits"] {
+            std::fs::copy(folder.join(file), replaced.join(file)).unwrap();
+        }
+        let (now, keep) = (types::Timestamp::from_seconds(1_900_000_000), Existing::KeepAside);
+        let restored = restore(&good, &replaced, &domain(), &tables(), keep, now, &mut |_, _| ()).unwrap();
+        let aside = restored.aside.unwrap();
+        assert_eq!(std::fs::read(aside.join("store.sqlite-wal")).unwrap(), wrong);
+        assert!(aside.join("commits").exists() && open(&replaced, domain()).is_ok());
         let refused = open(folder, domain()).expect_err("commits are missing");
         let OpenError::LostCommits { found, counted: COMMITS, .. } = refused else { panic!("{refused}") };
         assert!(found < COMMITS);
