@@ -346,6 +346,18 @@ async fn a_damaged_store_makes_no_backup() {
     assert!(!to.exists() && !folder.join("backup.partial").exists());
 }
 
+/// A dump does not leave out without a word what it cannot come by.
+#[tokio::test]
+async fn entries_of_no_log_are_not_left_out_in_silence() {
+    let bench = Bench::new(Kind::File);
+    furnish(&bench).await;
+    bench.store.close().await;
+    let named = "DELETE FROM log_name WHERE no = (SELECT min(pos >> 32) FROM log)";
+    bench.database().unwrap().execute_batch(named).unwrap();
+    let dumped = Standing::in_folder(&folder_of(&bench)).unwrap().dump(Vec::new(), &tables(), &mut nothing());
+    assert!(matches!(dumped, Err(UpkeepError::Damaged { .. })), "{}", dumped.is_ok());
+}
+
 #[tokio::test]
 async fn after_a_restore_ids_rise_and_cursors_from_the_lost_time_are_recognised() {
     let bench = Bench::new(Kind::File);

@@ -21,6 +21,9 @@ use crate::{
 /// Lines between two reports.
 const REPORT: u64 = 1000;
 
+/// Of a body: whether an entry has it.
+const USED: &str = "EXISTS (SELECT 1 FROM log WHERE body_ref = body.no)";
+
 /// Why a thing was not dumped.
 enum Stop {
     Met(Met),
@@ -56,6 +59,7 @@ impl Standing {
         dump.bodies()?;
         dump.logs()?;
         (dump.progress)(total, total);
+        dump.all_of()?;
         Ok(dump.writer.end()?)
     }
 
@@ -101,6 +105,22 @@ impl<W: Write> Dump<'_, W> {
         Ok(())
     }
 
+    /// Whether everything was written that there is: an entry whose log has no name would be left out without a word.
+    fn all_of(&self) -> Result<(), UpkeepError> {
+        let file = &self.standing.file;
+        let unused = format!("SELECT count(*) FROM body WHERE NOT {USED}");
+        let unused: i64 =
+            self.standing.conn.query_row(&unused, [], |row| row.get(0)).map_err(|error| sqlite(file, &error))?;
+        // The first line tells of the store itself.
+        let missing = self.total.saturating_sub(unused.unsigned_abs()).abs_diff(self.writer.lines() - 1);
+        if missing == 0 {
+            return Ok(());
+        }
+        let what = format!("{missing} rows or entries are not where they belong: a check names them");
+        let first = Problem { table: "store".to_owned(), key: None, what };
+        Err(UpkeepError::Damaged { file: file.clone(), problems: missing, first })
+    }
+
     fn rows(&mut self, table: &'static str) -> Result<(), UpkeepError> {
         let sql = format!("SELECT agg, key, version, json, bin, expires, crc FROM {table} ORDER BY agg, key");
         self.each(table, &sql, |this, row| {
@@ -142,9 +162,8 @@ impl<W: Write> Dump<'_, W> {
 
     fn bodies(&mut self) -> Result<(), UpkeepError> {
         // One that nobody has any more is not worth keeping.
-        let sql =
-            "SELECT no, bytes, crc FROM body WHERE EXISTS (SELECT 1 FROM log WHERE body_ref = body.no) ORDER BY no";
-        self.each("body", sql, |this, row| {
+        let sql = format!("SELECT no, bytes, crc FROM body WHERE {USED} ORDER BY no");
+        self.each("body", &sql, |this, row| {
             let (no, bytes) = (columns::number(row, 0)?, columns::blob(row, 1)?);
             if columns::number(row, 2)? != i64::from(checksum::body(bytes)) {
                 return Err(Corrupt("a checksum that does not fit").into());
