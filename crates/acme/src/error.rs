@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use tls::{Problem, TlsError, issue::IssueError};
+use tls::{TlsError, issue::IssueError};
 
 use crate::{Settings, judge::Refusal};
 
@@ -62,13 +62,21 @@ pub enum AcmeError {
         /// How long it was waited for.
         within: Duration,
     },
-    /// What was issued, or kept, cannot be read.
-    #[error("the certificate of {directory} cannot be read: {problem}")]
+    /// What was issued cannot be read.
+    #[error("the certificate that {directory} issued cannot be read")]
     Unreadable {
         /// Which server.
         directory: String,
         /// Why.
-        problem: Problem,
+        source: TlsError,
+    },
+    /// What is kept can be read, and is no certificate with its key.
+    #[error("{} has no certificate with its key any more; move the file away to have a new one", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: TlsError,
     },
     /// What was issued cannot be used.
     #[error(transparent)]

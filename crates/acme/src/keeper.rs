@@ -17,6 +17,7 @@ use crate::{
     http_client::Client,
     judge::{self, Need, Refusal},
     kept::{kept, usable},
+    limits,
     metrics::Metrics,
     order::{self, Obtained},
     schedule::{self, Outcome},
@@ -43,6 +44,17 @@ pub struct Keeper {
     /// What was issued and could not be written. To order it again would cost one of the few that a server issues in a week.
     unwritten: Mutex<Option<Issued>>,
     metrics: Metrics,
+}
+
+/// What looks at the file of the certificate found.
+#[derive(Default)]
+struct Looks {
+    /// The last certificate that was in it.
+    known: Option<Certificate>,
+    /// How often in a row it could not be read. Failures of orders are counted beside them.
+    failures: u32,
+    /// How often in a row it could be read, and had no certificate.
+    damaged: u32,
 }
 
 /// A certificate that was issued, read back: chain and key belong together and are of a kind that we use.
@@ -79,7 +91,7 @@ impl Keeper {
     /// Whether there is a certificate already.
     ///
     /// # Errors
-    /// [`AcmeError::Refused`] where it cannot be used in the way that it is configured, [`AcmeError::Unreadable`] and
+    /// [`AcmeError::Refused`] where it cannot be used in the way that it is configured, [`AcmeError::Damaged`] and
     /// [`AcmeError::File`] where it cannot be read.
     pub fn is_there(&self) -> Result<bool, AcmeError> {
         let Some(leaf) = kept(&self.parts.settings)? else {
@@ -120,25 +132,38 @@ impl Keeper {
     }
 
     /// Renews the certificate before the last third of its time, again and again. What cannot be used never replaces what
-    /// is there. No other is asked for because the one that is kept cannot be read at the moment, nor soon after the last
-    /// came, whatever the clock and the files say: a server issues few in a week. Runs until it is dropped.
+    /// is there. No other is asked for because the one that is kept cannot be read at the moment, unless its file stays
+    /// damaged until it would be due; nor soon after the last came, whatever the clock and the files say: a server issues
+    /// few in a week. Runs until it is dropped.
     pub async fn renew(&self) {
         let Parts { clock, rng, settings, .. } = &self.parts;
         let names = settings.all_names();
         let mut failures = 0;
+        let mut looks = Looks::default();
         let mut lead = None;
         loop {
-            let leaf = match kept(settings) {
-                Ok(leaf) => leaf,
+            let (leaf, wrong) = match kept(settings) {
+                Ok(leaf) => {
+                    looks = Looks { known: leaf.clone(), ..Looks::default() };
+                    (leaf, None)
+                }
                 Err(error) => {
-                    self.unreadable(&error, &mut failures).await;
-                    continue;
+                    looks.damaged = if matches!(error, AcmeError::Damaged { .. }) { looks.damaged + 1 } else { 0 };
+                    (looks.known.clone().filter(|_| looks.damaged >= limits::DAMAGED_LOOKS), Some(error))
                 }
             };
+            if let (None, Some(error)) = (&leaf, &wrong) {
+                self.unreadable(error, &mut looks.failures).await;
+                continue;
+            }
             if let Some(leaf) = &leaf {
                 let lead = *lead.get_or_insert_with(|| schedule::lead(leaf.not_before, leaf.not_after, rng.as_ref()));
                 let now = clock.now();
                 if let Need::None { due } = judge::need(leaf, &names, now + lead) {
+                    if let Some(error) = &wrong {
+                        self.unreadable(error, &mut looks.failures).await;
+                        continue;
+                    }
                     tokio::time::sleep(schedule::sleep(now, due - lead).max(LEAST_SLEEP)).await;
                     continue;
                 }
@@ -148,7 +173,7 @@ impl Keeper {
                     failures = 0;
                     lead = None;
                     tracing::info!(until = %leaf.not_after, "the certificate was renewed");
-                    tokio::time::sleep(schedule::rest(leaf.not_before, leaf.not_after)).await;
+                    self.rest(&leaf).await;
                 }
                 Err(error) => {
                     let outcome = self.count(&error, &mut failures);
@@ -163,6 +188,17 @@ impl Keeper {
                     tokio::time::sleep(pause).await;
                 }
             }
+        }
+    }
+
+    /// The least pause after a certificate came. The clock is looked at now and then: a machine that slept has less left.
+    async fn rest(&self, leaf: &Certificate) {
+        let least = || schedule::rest(self.parts.clock.now(), leaf.not_before, leaf.not_after);
+        let mut left = least();
+        while !left.is_zero() {
+            let step = left.min(limits::LOOK);
+            tokio::time::sleep(step).await;
+            left = (left - step).min(least());
         }
     }
 
@@ -239,7 +275,8 @@ impl Keeper {
         drop(known);
         let at = settings.directory.as_str();
         let texts = ((at, obtained.chain.as_bytes()), (at, obtained.key.as_bytes()));
-        let identity = Identity::from_pem(Role::Server, texts.0, texts.1)?;
+        let identity = Identity::from_pem(Role::Server, texts.0, texts.1)
+            .map_err(|source| AcmeError::Unreadable { directory: settings.directory.clone(), source })?;
         let leaf = identity.leaf().clone();
         Ok(Issued { obtained, leaf })
     }
@@ -411,6 +448,48 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_certificate_whose_file_stays_damaged_is_renewed_when_it_is_due() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keeper, clock, issued) = unreachable(&folder);
+        let file = keeper.parts.settings.certificate();
+        fs::write(&file, text(&issued)).unwrap();
+        *keeper.unwritten.lock().await = Some(issued);
+        let renewing = keeper.renew();
+        tokio::pin!(renewing);
+        assert!(timeout(FIRST_PAUSE, &mut renewing).await.is_err(), "it goes on");
+        fs::write(&file, "half of it").unwrap();
+        assert!(timeout(20 * HOUR, &mut renewing).await.is_err());
+        assert!(nobody_asked(&keeper).await, "it is not due");
+        let error = kept(&keeper.parts.settings).unwrap_err().to_string();
+        assert!(error.contains("federation.pem") && error.contains("move the file away"), "{error}");
+        clock.advance(HOUR - Duration::from_secs(60));
+        assert!(timeout(10 * HOUR, &mut renewing).await.is_err());
+        assert!(!nobody_asked(&keeper).await, "but once it is");
+        assert!(kept(&keeper.parts.settings).unwrap().is_some(), "and the file is whole again");
+    }
+
+    /// Long outages of the disk do not make the first tries of an order rare.
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_read_is_no_failure_of_an_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keeper, clock, issued) = unreachable(&folder);
+        let file = keeper.parts.settings.certificate();
+        fs::create_dir(&file).unwrap();
+        let renewing = keeper.renew();
+        tokio::pin!(renewing);
+        assert!(timeout(100 * HOUR, &mut renewing).await.is_err(), "it goes on");
+        fs::remove_dir(&file).unwrap();
+        fs::write(&file, text(&issued)).unwrap();
+        assert!(timeout(10 * HOUR, &mut renewing).await.is_err());
+        let tries = keeper.metrics.failures();
+        clock.advance(HOUR - Duration::from_secs(60));
+        // It is looked at within the hour, then nobody is there: at once, and after half a minute and a minute.
+        assert!(timeout(limits::LOOK + 4 * FIRST_PAUSE, &mut renewing).await.is_err());
+        let tries = keeper.metrics.failures() - tries;
+        assert!((2..).contains(&tries), "{tries}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_first_certificate_is_awaited_while_what_is_kept_cannot_be_read() {
         let folder = tempfile::tempdir().unwrap();
         let (keeper, _, issued) = unreachable(&folder);
@@ -442,14 +521,14 @@ mod tests {
         *keeper.unwritten.lock().await = again();
         let renewing = keeper.renew();
         tokio::pin!(renewing);
-        assert!(timeout(HOUR / 6, &mut renewing).await.is_err(), "it goes on");
+        assert!(timeout(HOUR / 10, &mut renewing).await.is_err(), "it goes on");
         assert!(!nobody_asked(&keeper).await, "the first is asked for at once");
         *keeper.unwritten.lock().await = again();
-        assert!(timeout(HOUR / 6, &mut renewing).await.is_err());
+        assert!(timeout(HOUR / 10, &mut renewing).await.is_err());
         assert!(nobody_asked(&keeper).await, "and no other");
-        // It lasts two hours, one of them in the past.
-        assert!(timeout(HOUR, &mut renewing).await.is_err());
-        assert!(!nobody_asked(&keeper).await, "before half of its time is over");
+        // Of two hours it has a quarter of an hour left: most of it was over when it came.
+        assert!(timeout(HOUR / 10, &mut renewing).await.is_err());
+        assert!(!nobody_asked(&keeper).await, "but in time");
         assert_eq!(keeper.metrics.failures(), 0);
     }
 

@@ -13,7 +13,7 @@ use crate::{
 /// Whether the certificate that is kept, if one is, can be used as it is configured.
 ///
 /// # Errors
-/// [`AcmeError::Refused`], or that it cannot be read.
+/// [`AcmeError::Refused`], [`AcmeError::Damaged`], or that it cannot be read.
 pub fn check_kept(settings: &Settings) -> Result<(), AcmeError> {
     Ok(kept(settings)?.map_or(Ok(()), |leaf| usable(settings, &leaf))?)
 }
@@ -32,6 +32,8 @@ pub(crate) fn kept(settings: &Settings) -> Result<Option<Certificate>, AcmeError
         Err(source) => return Err(AcmeError::File { file: path, what: "read", source }),
     };
     let at = path.display().to_string();
-    let identity = Identity::from_pem(Role::Server, (&at, &text), (&at, &text))?;
-    Ok(Some(identity.leaf().clone()))
+    match Identity::from_pem(Role::Server, (&at, &text), (&at, &text)) {
+        Ok(identity) => Ok(Some(identity.leaf().clone())),
+        Err(source) => Err(AcmeError::Damaged { file: path, source }),
+    }
 }

@@ -22,8 +22,15 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
 
 /// The pause after a certificate was issued that cannot be used: asking again changes nothing until somebody changes the
 /// configuration, and Let's Encrypt issues the same names five times a week. Also the least pause after one was issued that
-/// can be used, where half of its time is not shorter.
+/// can be used, where half of the time that it has left is not shorter.
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(36 * 3600);
+
+/// So many looks in a row must find the file of the certificate damaged before another is asked for, and only then if the
+/// one that was in it is due: whoever writes the file by hand is not overtaken.
+pub const DAMAGED_LOOKS: u32 = 5;
+
+/// The least pause after a certificate was issued, as a part of its whole time, where a clock says that it is over already.
+pub const LEAST_REST: u32 = 8;
 
 /// How long renewal sleeps at most before it looks at the clock again, which may have been set meanwhile.
 pub const LOOK: Duration = Duration::from_secs(3600);

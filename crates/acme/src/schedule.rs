@@ -37,10 +37,12 @@ pub(crate) fn sleep(now: Timestamp, due: Timestamp) -> Duration {
     due.since(now).min(limits::LOOK)
 }
 
-/// The least pause after a certificate was issued. Longer than half of its time is never needed, and then the next is not
-/// due yet, unless a clock is wrong or the file was taken away.
-pub(crate) fn rest(not_before: Timestamp, not_after: Timestamp) -> Duration {
-    (not_after.since(not_before) / 2).min(limits::REFUSED_PAUSE)
+/// The least pause after a certificate was issued: never longer than half of what it has left, so that one that was
+/// backdated is renewed in time. A clock that says that nothing is left may be wrong, and is not believed altogether.
+pub(crate) fn rest(now: Timestamp, not_before: Timestamp, not_after: Timestamp) -> Duration {
+    let least = not_after.since(not_before) / limits::LEAST_REST;
+    let half = not_after.since(now.max(not_before)) / 2;
+    half.max(least).min(limits::REFUSED_PAUSE)
 }
 
 fn part(whole: Duration, rng: &dyn Rng) -> Duration {
@@ -71,10 +73,16 @@ mod tests {
     fn no_more_are_issued_than_a_server_issues() {
         let from = Timestamp::from_seconds(0);
         for (hours, expected) in [(90 * 24, 36), (160, 36), (24, 12)] {
-            let found = rest(from, from + Duration::from_secs(hours * 3600));
+            let found = rest(from, from, from + Duration::from_secs(hours * 3600));
             assert_eq!(found, Duration::from_secs(expected * 3600), "{hours} h");
         }
-        assert_eq!(rest(from, from), Duration::ZERO);
+        assert_eq!(rest(from, from, from), Duration::ZERO);
+        // Of a day, so many hours are over: backdated, or by a clock that is wrong.
+        let hours = |count: u64| Duration::from_secs(count * 3600);
+        for (over, expected) in [(4, 10), (12, 6), (18, 3), (24, 3), (1000, 3)] {
+            assert_eq!(rest(from + hours(over), from, from + hours(24)), hours(expected), "{over} h");
+        }
+        assert_eq!(rest(from, from + hours(48), from + hours(72)), hours(12), "it is not valid yet");
     }
 
     proptest! {
@@ -88,9 +96,16 @@ mod tests {
         #[test]
         fn rest_is_over_before_the_next_is_due(lasts in 0u64..1_000_000_000, seed: u64) {
             let (from, whole) = (Timestamp::from_seconds(1), Duration::from_secs(lasts));
-            let rest = rest(from, from + whole);
+            let rest = rest(from, from, from + whole);
             let due = whole * 2 / 3 - lead(from, from + whole, &SeededRng::new(seed));
             prop_assert!(rest <= due);
+        }
+
+        #[test]
+        fn rest_leaves_time_for_the_next(lasts in 0u64..1_000_000_000, eighths in 0u32..=6) {
+            let (from, whole) = (Timestamp::from_seconds(1), Duration::from_secs(lasts));
+            let over = whole / 8 * eighths;
+            prop_assert!(rest(from + over, from, from + whole) <= (whole - over) / 2);
         }
 
         #[test]

@@ -6,7 +6,7 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -15,7 +15,8 @@ use tracing::{error, info};
 use zeroize::Zeroizing;
 
 use crate::{
-    Certificate, Contexts, ContextsHandle, Identity, MAX_PEM_FILE, Problem, Role, Roots, TlsError, pem, roles::roles,
+    Certificate, Contexts, ContextsHandle, Identity, MAX_PEM_FILE, Problem, Role, Roots, TlsError, connector, pem,
+    roles::roles,
 };
 
 /// How often files are looked at where nothing else is configured.
@@ -84,7 +85,7 @@ pub struct Sources {
 /// What a look at the files found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// They changed and cannot be used; the contexts are as they were.
+    /// They changed and cannot be used; the contexts are as they were, or at least those for calls to others.
     Failed(TlsError),
     /// They are as they were.
     Unchanged,
@@ -96,7 +97,11 @@ pub enum Check {
 /// replaced, or reached through another link or folder, as Kubernetes swaps mounted secrets. Files are read and
 /// compared on an interval, which works on every file system.
 ///
-/// Connections that stand are not touched. Files that cannot be used leave everything as it was.
+/// Connections that stand are not touched. Files that cannot be used leave everything as it was, except where the only fault
+/// is that others would not believe the new certificate when they are called ([`insisting_on_calls`]): callers are shown
+/// it, and those who are called the old one.
+///
+/// [`insisting_on_calls`]: Self::insisting_on_calls
 #[derive(Debug)]
 pub struct Reloader {
     sources: Sources,
@@ -116,7 +121,12 @@ struct Seen {
     /// What is shown where [`Sources::server`] is not there yet. Forgotten once it was: whoever has a certificate that is
     /// believed goes on showing it, whatever becomes of its file.
     stand_in: Option<Identity>,
+    /// Since when the certificate for calls to others is an old one that awaits a usable successor, as it was last told.
+    left_behind: Option<(TlsError, Instant)>,
 }
+
+/// How often it is told that the certificate for calls to others is an old one.
+const REMINDER: Duration = Duration::from_secs(24 * 3600);
 
 impl Reloader {
     /// Reads everything for the first time, as generation 1.
@@ -140,12 +150,13 @@ impl Reloader {
         let files = Files::read(&sources);
         let stand_in = stand_in.filter(|_| files.is_missing(&sources.server.certificate));
         let contexts = files.contexts(&sources, stand_in.as_ref(), 1).map_err(Failure::into_error)?;
-        let seen = Seen { fingerprint: files.fingerprint(), pending: false, stand_in };
+        let seen = Seen { fingerprint: files.fingerprint(), pending: false, stand_in, left_behind: None };
         let handle = ContextsHandle::new(contexts);
         Ok(Self { handle, seen: Mutex::new(seen), insisting: false, sources })
     }
 
-    /// The same, now and later with no certificate for calls to others that all of them would refuse.
+    /// The same, now and later with no certificate for calls to others that all of them would refuse. When a later one is
+    /// such, the old one goes on being used for calls to others, which the log says daily; all else is taken up.
     ///
     /// # Errors
     /// The one that is there is such.
@@ -194,6 +205,7 @@ impl Reloader {
         let fingerprint = files.fingerprint();
         let changed = seen.fingerprint != fingerprint;
         if !changed && !seen.pending && !force {
+            seen.remind(Instant::now());
             return Check::Unchanged;
         }
         let told = seen.pending && !changed && !force;
@@ -201,21 +213,23 @@ impl Reloader {
         let generation = self.handle.contexts().generation + 1;
         let stand_in = seen.stand_in.as_ref().filter(|_| files.is_missing(&self.sources.server.certificate));
         let standing_in = stand_in.is_some();
-        let read = files.contexts(&self.sources, stand_in, generation).and_then(|contexts| {
-            if self.insisting {
-                believed_when_calling(&contexts, &self.sources)?;
-            }
-            Ok(contexts)
-        });
+        let read =
+            files.contexts(&self.sources, stand_in, generation).and_then(|contexts| Ok(self.with_calls(contexts)?));
         match read {
-            Ok(contexts) => {
+            Ok((contexts, unusable)) => {
                 seen.pending = false;
                 if !standing_in {
                     seen.stand_in = None;
                 }
                 info!(generation, "updating TLS settings");
                 self.handle.replace(contexts);
-                Check::Updated(generation)
+                let Some(error) = unusable else {
+                    seen.left_behind = None;
+                    return Check::Updated(generation);
+                };
+                tell_left_behind(&error);
+                seen.left_behind = Some((error.clone(), Instant::now()));
+                Check::Failed(error)
             }
             Err(failure) => {
                 seen.pending = matches!(failure, Failure::OfSystem(_));
@@ -230,6 +244,42 @@ impl Reloader {
             }
         }
     }
+}
+
+impl Reloader {
+    /// The contexts, with the old certificate for calls to others where the new one is of no use for them, and why it is.
+    /// What only stands in is no old certificate.
+    fn with_calls(&self, new: Contexts) -> Result<(Contexts, Option<TlsError>), TlsError> {
+        let Some(error) = self.insisting.then(|| believed_when_calling(&new, &self.sources).err()).flatten() else {
+            return Ok((new, None));
+        };
+        let old = self.handle.contexts();
+        if old.client.stands_in() {
+            return Err(error);
+        }
+        let connector = connector(&old.client, &new.roots)?;
+        Ok((Contexts { connector, client: old.client.clone(), ..new }, Some(error)))
+    }
+}
+
+impl Seen {
+    /// Tells again, when it is time, that the certificate for calls to others is an old one.
+    fn remind(&mut self, now: Instant) {
+        if let Some((error, told)) = &mut self.left_behind
+            && now.saturating_duration_since(*told) >= REMINDER
+        {
+            tell_left_behind(error);
+            *told = now;
+        }
+    }
+}
+
+fn tell_left_behind(error: &TlsError) {
+    error!(
+        failure = error.name(),
+        "federation setup error while updating certificates: the new one is shown to callers, but calls to others go on \
+         with the old one, and end when it expires: {error}"
+    );
 }
 
 fn believed_when_calling(contexts: &Contexts, sources: &Sources) -> Result<(), TlsError> {

@@ -324,7 +324,7 @@ async fn watching_tells_of_new_generations() {
 }
 
 #[test]
-fn who_insists_on_calls_gets_no_certificate_that_all_would_refuse() {
+fn who_insists_on_calls_keeps_the_old_certificate_for_them_and_shows_the_new_one_to_callers() {
     let fixture = Fixture::new();
     let folder = fixture.base.join("secret");
     let good = fill(&folder, &fixture.ca);
@@ -335,16 +335,20 @@ fn who_insists_on_calls_gets_no_certificate_that_all_would_refuse() {
         issued
     };
     let reloader = fixture.load(&folder).insisting_on_calls().unwrap();
-    put(Usage::Server);
+    let server = put(Usage::Server);
     let Check::Failed(error) = reloader.check_now() else { panic!("it is refused") };
+    let contexts = reloader.handle().contexts();
+    assert_eq!(contexts.client.chain(), good.chain(), "calls go on with the old one");
+    assert_eq!(contexts.server.chain(), server.chain(), "callers are shown the new one");
+    assert_eq!(contexts.generation, 2, "and connections are made anew");
     assert!(matches!(error, TlsError::InvalidClientCertificate { problem: Problem::NotForCalls, .. }), "{error}");
     for words in ["useSharedFederatorSecret", "ferrule cert issue --client-only", "cert.pem"] {
         assert!(error.to_string().contains(words), "{words}: {error}");
     }
-    shows(&reloader, &good);
     assert_eq!(reloader.check_now(), Check::Unchanged, "told once");
     assert_eq!(fixture.load(&folder).insisting_on_calls().unwrap_err(), error);
+    assert_eq!(reloader.reload().unwrap_err(), error);
     let client = put(Usage::Client);
-    assert_eq!(reloader.check_now(), Check::Updated(2));
+    assert_eq!(reloader.check_now(), Check::Updated(4));
     shows(&reloader, &client);
 }
