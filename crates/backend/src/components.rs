@@ -79,7 +79,7 @@ async fn answer(
     let limit = max_body(behind.component, &rpc);
     match bodies.read(origin, declared(&head.headers), body, Some(limit)).await {
         Ok((body, _kept)) => behind.answers.handle(Request::from_parts(head, body)).await,
-        Err(failure) => web::failure(&failure),
+        Err(why) => web::failure(&why.into()),
     }
 }
 

@@ -5,11 +5,11 @@ use std::hash::Hash;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
-use public_api::{Failure, error::common};
+use public_api::{ErrorEntry, Failure, error::common};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
-    limits::BodyLimits,
+    limits::{BodyLimits, NO_ROOM_RETRY_AFTER},
     memory::{BodyMemory, Held, Shares, Visit},
 };
 
@@ -25,6 +25,24 @@ pub struct Kept<K: Eq + Hash> {
     // In this order, so that nobody has two shares.
     _held: Option<Held>,
     _visit: Visit<K>,
+}
+
+/// Why a body was not read.
+#[derive(Debug)]
+pub enum Unread {
+    /// There was no memory for it for as long as it might have been silent, in all or for the one whose it is. That passes.
+    NoRoom,
+    /// It did not come as it must.
+    Wrong(Failure),
+}
+
+impl From<Unread> for Failure {
+    fn from(why: Unread) -> Self {
+        match why {
+            Unread::NoRoom => common::SERVICE_UNAVAILABLE.failure().retry_after(NO_ROOM_RETRY_AFTER.as_secs()),
+            Unread::Wrong(failure) => failure,
+        }
+    }
 }
 
 impl<K: Clone + Eq + Hash> Bodies<K> {
@@ -46,13 +64,13 @@ impl<K: Clone + Eq + Hash> Bodies<K> {
         declared: Option<u64>,
         body: B,
         limit: Option<usize>,
-    ) -> Result<(Bytes, Kept<K>), Failure>
+    ) -> Result<(Bytes, Kept<K>), Unread>
     where
         B: http_body::Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
         let limit = limit.map_or(self.limits.bytes, |limit| limit.max(self.limits.bytes));
-        let visit = self.shares.enter(whose).ok_or_else(|| common::SERVICE_UNAVAILABLE.failure())?;
+        let visit = self.shares.enter(whose).ok_or(Unread::NoRoom)?;
         let (body, held) = read(declared, body, limit, &self.limits, visit.memory()).await?;
         Ok((body, Kept { _held: held, _visit: visit }))
     }
@@ -80,12 +98,13 @@ pub(crate) async fn read<B>(
     limit: usize,
     limits: &BodyLimits,
     memory: &BodyMemory,
-) -> Result<(Bytes, Option<Held>), Failure>
+) -> Result<(Bytes, Option<Held>), Unread>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    let too_large = || common::BODY_TOO_LARGE.because(format!("The request body is longer than {limit} bytes"));
+    let wrong = |entry: &'static ErrorEntry, why: String| Unread::Wrong(entry.because(why));
+    let too_large = || wrong(&common::BODY_TOO_LARGE, format!("The request body is longer than {limit} bytes"));
     let declared = declared.map(usize::try_from).transpose().map_err(|_| too_large())?.unwrap_or(0);
     if declared > limit {
         return Err(too_large());
@@ -93,7 +112,7 @@ where
     let deadline = Instant::now() + limits.total;
     let take = async |bytes| match timeout_at(deadline, timeout(limits.idle, memory.take(bytes))).await {
         Ok(Ok(Some(held))) => Ok(held),
-        _ => Err(common::SERVICE_UNAVAILABLE.failure().retry_after(1)),
+        _ => Err(Unread::NoRoom),
     };
     let mut held = None;
     let mut room = 0;
@@ -104,9 +123,9 @@ where
     }
     loop {
         let frame = match timeout_at(deadline, timeout(limits.idle, body.frame())).await {
-            Err(_) | Ok(Err(_)) => return Err(common::REQUEST_TIMEOUT.failure()),
+            Err(_) | Ok(Err(_)) => return Err(Unread::Wrong(common::REQUEST_TIMEOUT.failure())),
             Ok(Ok(None)) => return Ok((collected.finish(), held)),
-            Ok(Ok(Some(Err(error)))) => return Err(common::BAD_REQUEST.because(format!("The request body: {error}"))),
+            Ok(Ok(Some(Err(error)))) => return Err(wrong(&common::BAD_REQUEST, format!("The request body: {error}"))),
             Ok(Ok(Some(Ok(frame)))) => frame,
         };
         // Trailers carry nothing here.

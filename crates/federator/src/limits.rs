@@ -283,6 +283,9 @@ impl IngressLimits {
     }
 }
 
+/// When to try again where there was no memory for the body of a request.
+pub const NO_ROOM_RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// Limits of the bodies of requests. Everywhere the same, unless somebody says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyLimits {

@@ -16,7 +16,7 @@ use tracing::{Instrument, Span, field::Empty};
 use types::{Domain, Rng, TraceContext};
 
 use crate::{
-    body::{self, Bodies},
+    body::{self, Bodies, Unread},
     header,
     inbound::{
         Called,
@@ -24,7 +24,7 @@ use crate::{
         request_id,
         route::{self, RouteError},
     },
-    limits::OutwardLimits,
+    limits::{NO_ROOM_RETRY_AFTER, OutwardLimits},
 };
 
 /// The router of the listener that components call: HTTP/1.1 or HTTP/2 without TLS.
@@ -36,7 +36,7 @@ use crate::{
 /// `Wire-Remote-IP`, its body streamed.
 ///
 /// Bodies are held until the remote answers, so each called backend has its share of the memory for them: what waits for
-/// one that is silent leaves the others theirs.
+/// one that is silent leaves the others theirs. Where there is no room in time, the answer is 503 `federation-busy`.
 ///
 /// `Wire-Origin-Domain` goes out as `own_domain`. A component that sends the header must say the same: if it says
 /// something else one of the two is configured for another backend, and the answer is 400.
@@ -115,7 +115,11 @@ impl Outward {
         }
         let (limit, declared) = (max_body(call.component, &call.rpc), body::declared(&head.headers));
         let read = self.bodies.read(call.target.clone(), declared, body, Some(limit)).await;
-        let (body, _kept) = read.map_err(Trouble::Body)?;
+        let (body, _kept) = read.map_err(|why| match why {
+            // As where too many calls wait: components see that it passes, and when.
+            Unread::NoRoom => Trouble::Call(OutboundError::Busy { retry_after: NO_ROOM_RETRY_AFTER }),
+            Unread::Wrong(failure) => Trouble::Body(failure),
+        })?;
         call.body = body;
         self.outbound.send(call).await.map_err(Trouble::Call)
     }
@@ -123,7 +127,7 @@ impl Outward {
 
 /// Why a call has no answer.
 enum Trouble {
-    /// It did not come as it must, or there is no room for it.
+    /// It did not come as it must.
     Body(Failure),
     /// It could not be carried out.
     Call(OutboundError),

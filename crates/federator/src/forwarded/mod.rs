@@ -19,6 +19,7 @@ use std::{
 
 use axum::{Router, extract::ConnectInfo, routing::any};
 use http::{HeaderMap, Request, Response, request::Parts};
+use public_api::Failure;
 use services::Body;
 use types::{AddressBlock, Clock, network};
 
@@ -99,8 +100,8 @@ impl Behind {
         let whose = network(peer.origin_ip().unwrap_or(address.ip()));
         match self.bodies.read(whose, declared, body, call.body_limit()).await {
             Ok((body, _kept)) => call.call(body).await,
-            Err(failure) => {
-                let answer = failure.to_response().map(Body::from);
+            Err(why) => {
+                let answer = Failure::from(why).to_response().map(Body::from);
                 call.unread(&answer);
                 answer
             }

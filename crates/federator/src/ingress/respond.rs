@@ -93,9 +93,9 @@ impl Caller {
         let limit = call.body_limit().map_or(limits.bytes, |more| more.max(limits.bytes));
         match body::read(declared, body, limit, limits, &self.body_memory).await {
             Ok((body, _held)) => Ok(call.call(body).await),
-            Err(failure) => {
+            Err(why) => {
                 self.end_after_this();
-                let answer = failure.to_response().map(Body::from);
+                let answer = Failure::from(why).to_response().map(Body::from);
                 call.unread(&answer);
                 Ok(answer)
             }

@@ -402,7 +402,7 @@ async fn only_so_much_of_bodies_is_held_at_a_time() {
         tokio::task::yield_now().await;
     }
     let answer = bench.raw(post(PATH, &[], &zeros(41))).await.unwrap();
-    assert_eq!(answer.told(), (503, "service-unavailable".into()));
+    assert_eq!(answer.told(), (503, "federation-busy".into()));
     assert_eq!(answer.headers["retry-after"], "1");
     let mut second = Raw::connect(bench.address).await;
     second.say(post(PATH, &[], &zeros(40))).await;
@@ -437,7 +437,9 @@ async fn each_remote_has_a_share_of_the_memory_for_bodies() {
     waiting.say(post(PATH, &[], &zeros(40))).await;
     let elsewhere = PATH.replace("b.example", "c.example");
     assert_eq!(bench.raw(post(&elsewhere, &[], &zeros(40))).await.unwrap().text(), "ok");
-    assert_eq!(waiting.answer().await.unwrap().told(), (503, "service-unavailable".into()));
+    let answer = waiting.answer().await.unwrap();
+    assert_eq!(answer.told(), (503, "federation-busy".into()));
+    assert_eq!(answer.headers["retry-after"], "1");
 }
 
 /// By the policy, by the breaker, or because enough calls wait: nobody sends a body for that, and none is waited for.
