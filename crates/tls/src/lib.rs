@@ -18,6 +18,7 @@ mod explain;
 pub mod files;
 mod identity;
 pub mod issue;
+mod left_behind;
 pub mod names;
 mod pem;
 mod printable;

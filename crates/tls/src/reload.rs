@@ -15,8 +15,8 @@ use tracing::{error, info};
 use zeroize::Zeroizing;
 
 use crate::{
-    Certificate, Contexts, ContextsHandle, Identity, MAX_PEM_FILE, Problem, Role, Roots, TlsError, connector, pem,
-    roles::roles,
+    Certificate, Contexts, ContextsHandle, Identity, MAX_PEM_FILE, Problem, Role, Roots, TlsError, connector,
+    left_behind::LeftBehind, pem, roles::roles,
 };
 
 /// How often files are looked at where nothing else is configured.
@@ -121,12 +121,9 @@ struct Seen {
     /// What is shown where [`Sources::server`] is not there yet. Forgotten once it was: whoever has a certificate that is
     /// believed goes on showing it, whatever becomes of its file.
     stand_in: Option<Identity>,
-    /// Since when the certificate for calls to others is an old one that awaits a usable successor, as it was last told.
-    left_behind: Option<(TlsError, Instant)>,
+    /// Whether the certificate for calls to others is an old one that awaits a usable successor.
+    left_behind: LeftBehind,
 }
-
-/// How often it is told that the certificate for calls to others is an old one.
-const REMINDER: Duration = Duration::from_secs(24 * 3600);
 
 impl Reloader {
     /// Reads everything for the first time, as generation 1.
@@ -150,7 +147,8 @@ impl Reloader {
         let files = Files::read(&sources);
         let stand_in = stand_in.filter(|_| files.is_missing(&sources.server.certificate));
         let contexts = files.contexts(&sources, stand_in.as_ref(), 1).map_err(Failure::into_error)?;
-        let seen = Seen { fingerprint: files.fingerprint(), pending: false, stand_in, left_behind: None };
+        let seen =
+            Seen { fingerprint: files.fingerprint(), pending: false, stand_in, left_behind: LeftBehind::default() };
         let handle = ContextsHandle::new(contexts);
         Ok(Self { handle, seen: Mutex::new(seen), insisting: false, sources })
     }
@@ -205,7 +203,7 @@ impl Reloader {
         let fingerprint = files.fingerprint();
         let changed = seen.fingerprint != fingerprint;
         if !changed && !seen.pending && !force {
-            seen.remind(Instant::now());
+            seen.left_behind.remind(Instant::now());
             return Check::Unchanged;
         }
         let told = seen.pending && !changed && !force;
@@ -224,11 +222,10 @@ impl Reloader {
                 info!(generation, "updating TLS settings");
                 self.handle.replace(contexts);
                 let Some(error) = unusable else {
-                    seen.left_behind = None;
+                    seen.left_behind = LeftBehind::default();
                     return Check::Updated(generation);
                 };
-                tell_left_behind(&error);
-                seen.left_behind = Some((error.clone(), Instant::now()));
+                seen.left_behind = LeftBehind::because(error.clone(), Instant::now());
                 Check::Failed(error)
             }
             Err(failure) => {
@@ -260,26 +257,6 @@ impl Reloader {
         let connector = connector(&old.client, &new.roots)?;
         Ok((Contexts { connector, client: old.client.clone(), ..new }, Some(error)))
     }
-}
-
-impl Seen {
-    /// Tells again, when it is time, that the certificate for calls to others is an old one.
-    fn remind(&mut self, now: Instant) {
-        if let Some((error, told)) = &mut self.left_behind
-            && now.saturating_duration_since(*told) >= REMINDER
-        {
-            tell_left_behind(error);
-            *told = now;
-        }
-    }
-}
-
-fn tell_left_behind(error: &TlsError) {
-    error!(
-        failure = error.name(),
-        "federation setup error while updating certificates: the new one is shown to callers, but calls to others go on \
-         with the old one, and end when it expires: {error}"
-    );
 }
 
 fn believed_when_calling(contexts: &Contexts, sources: &Sources) -> Result<(), TlsError> {

@@ -352,3 +352,19 @@ fn who_insists_on_calls_keeps_the_old_certificate_for_them_and_shows_the_new_one
     assert_eq!(reloader.check_now(), Check::Updated(4));
     shows(&reloader, &client);
 }
+
+#[test]
+fn what_stands_in_is_no_old_certificate_for_calls() {
+    let fixture = Fixture::new();
+    fill(&fixture.base, &fixture.ca);
+    let stand_in = fixture.ca.issue(&leaf("stand-in.example")).unwrap();
+    let awaited = fixture.base.join("awaited.pem");
+    let both = KeyFiles { certificate: awaited.clone(), key: awaited.clone() };
+    let sources = Sources { server: both.clone(), client: both, ..sources(&fixture.base) };
+    let reloader = Reloader::awaiting(sources, stand_in.identity(Role::Server).unwrap()).unwrap();
+    let reloader = reloader.insisting_on_calls().unwrap();
+    let arrived = fixture.ca.issue(&LeafRequest { usage: Usage::Server, ..leaf("a.example") }).unwrap();
+    fs::write(&awaited, format!("{}{}", arrived.chain_pem(), arrived.key_pem())).unwrap();
+    assert!(matches!(reloader.check_now(), Check::Failed(_)));
+    shows(&reloader, &stand_in);
+}
