@@ -41,6 +41,11 @@ fn entry() -> NewEntry {
     NewEntry { key: None, meta: Bytes::from_static(&[1; 20]), body: NewBody::Inline(Bytes::from_static(&[2; 300])) }
 }
 
+/// What a member of a conversation gets: a ciphertext for each of his clients.
+fn message() -> NewEntry {
+    NewEntry { body: NewBody::Inline(Bytes::from_static(&[2; 900])), ..entry() }
+}
+
 /// Writers, each on an aggregate of its own.
 pub async fn write(folder: &Path, load: Load) -> Result<Measured> {
     let store = open(folder)?;
@@ -88,7 +93,7 @@ pub async fn fan_out(folder: &Path, appends: usize, times: usize) -> Result<Vec<
     let store = open(folder)?;
     let commit = || {
         let mut commit = Commit::free();
-        (0..appends as u64).for_each(|log| commit.append(&KEPT, &log, entry()));
+        (0..appends as u64).for_each(|log| commit.append(&KEPT, &log, message()));
         commit
     };
     store.commit(commit()).await?;
