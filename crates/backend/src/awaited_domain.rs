@@ -3,53 +3,20 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::{Router, extract::Request, response::Response, routing::any};
-use prometheus::{IntGauge, Registry};
 use public_api::error::common::SERVER_ERROR;
 use services::Body;
 use tower::ServiceExt;
 use types::Domain;
-use web::Readiness;
 
 use crate::{
     client::{Call, Target, json},
-    config::{FederatorConfig, HostPort},
+    config::HostPort,
     limits,
 };
 
 /// What a supervisor is told meanwhile.
 pub(crate) const SERVING_WITHOUT: &str =
     "Serving; federation waits until brig says of which domain it is, as no domain is configured";
-
-/// Tells whoever asks whether the domain is still awaited: by `ferrule_domain_awaited` of `/i/metrics`, and as long as it is,
-/// by `/i/ready`. Every call is 500 until then, so that they are better sent to another process, such as the one that this
-/// one shall replace.
-pub(crate) struct AwaitedDomain {
-    gauge: IntGauge,
-    readiness: Readiness,
-}
-
-impl AwaitedDomain {
-    /// It is awaited where none is configured.
-    ///
-    /// # Panics
-    /// When the registry has it already: a mistake of the program, seen at start.
-    pub(crate) fn new(config: &FederatorConfig, readiness: Readiness, registry: &Registry) -> Self {
-        let help = "Whether calls are answered with an error until brig says of which domain it is";
-        let gauge = IntGauge::new("ferrule_domain_awaited", help).expect("a good name and help");
-        registry.register(Box::new(gauge.clone())).expect("a registry is shown one domain");
-        if config.domain.is_none() {
-            gauge.set(1);
-            readiness.awaits(Some("No domain is configured, and brig has not said of which it is"));
-        }
-        Self { gauge, readiness }
-    }
-
-    /// It is known now.
-    pub(crate) fn arrived(&self) {
-        self.gauge.set(0);
-        self.readiness.awaits(None);
-    }
-}
 
 /// What a listener answers once the domain is known, and before.
 #[derive(Clone, Default)]

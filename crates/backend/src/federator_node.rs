@@ -31,7 +31,8 @@ use web::{
 };
 
 use crate::{
-    awaited_domain::{self, AwaitedDomain, Later},
+    awaited::Awaited,
+    awaited_domain::{self, Later},
     certified,
     config::{Answering, BehindProxy, FederatorConfig, Inward},
     federator_policy::Whom,
@@ -77,11 +78,12 @@ impl FederatorNode {
         let components = components(&config.components)?;
         let metrics = Registry::new();
         let running = Running::new(Duration::from_secs(config.drain_delay), Readiness::default());
-        let awaited_domain = AwaitedDomain::new(&config, running.readiness().clone(), &metrics);
+        let awaited_domain = Awaited::domain(config.domain.is_none(), running.readiness(), &metrics);
         let awaited = certified::keep(config.by_acme(), &surroundings, &metrics, &running).await?;
         let doors = Doors::open(&config.inward, awaited.is_some() || config.domain.is_none()).await?;
         let outward = bind("outward.listen", config.outward.listen).await?.for_components();
         let whom = Whom::new(&config, &running)?;
+        whom.await_first(Awaited::policy(whom.is_brigs(), running.readiness(), &metrics), &running);
         // Read before anything is waited for: what is wrong with the configuration is told at once.
         let tls = own_federator::certificates(sources(&config), awaited.as_ref())?.insisting_on_calls()?;
         let setup = Setup {
@@ -208,7 +210,7 @@ struct Beginning {
     metrics: Registry,
     surroundings: Surroundings,
     status: watch::Sender<&'static str>,
-    awaited_domain: AwaitedDomain,
+    awaited_domain: Awaited,
 }
 
 impl Beginning {

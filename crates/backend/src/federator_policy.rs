@@ -15,6 +15,7 @@ use types::{
 };
 
 use crate::{
+    awaited::Awaited,
     config::{FederatorConfig, PolicyFrom, PolicyOptions},
     node::StartError,
     reload::{self, ReloadError},
@@ -54,6 +55,22 @@ impl Whom {
             (PolicyFrom::Brig | PolicyFrom::File | PolicyFrom::Here, ..) => {
                 Ok(Self::Here(Arc::new(Listed(RwLock::new(Arc::new(listed(options)))))))
             }
+        }
+    }
+
+    /// Whether brig says it.
+    pub(crate) const fn is_brigs(&self) -> bool {
+        matches!(self, Self::Brig(_))
+    }
+
+    /// Notes when brig says for the first time whom to deal with.
+    pub(crate) fn await_first(&self, awaited: Awaited, running: &Running) {
+        if let Self::Brig(policy) = self {
+            let policy = Arc::clone(policy);
+            running.until_stopped(async move {
+                policy.known().await;
+                awaited.arrived();
+            });
         }
     }
 

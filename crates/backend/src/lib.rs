@@ -1,5 +1,6 @@
 //! Assembles the components into a running node: configuration, listeners, shutdown.
 
+mod awaited;
 mod awaited_domain;
 mod certified;
 mod check;

@@ -17,14 +17,19 @@ pub struct Readiness(Arc<Mutex<Reasons>>);
 /// Why they should not.
 #[derive(Debug, Default)]
 struct Reasons {
-    awaited: Option<&'static str>,
+    awaited: Vec<&'static str>,
     leaving: bool,
 }
 
 impl Readiness {
-    /// It cannot serve before something is there, or, with `None`, it can now.
-    pub fn awaits(&self, what: Option<&'static str>) {
-        self.reasons().awaited = what;
+    /// It cannot serve for a reason, until [that is over](Self::is_over).
+    pub fn awaits(&self, reason: &'static str) {
+        self.reasons().awaited.push(reason);
+    }
+
+    /// What it could not serve for is over. Others may be left.
+    pub fn is_over(&self, reason: &'static str) {
+        self.reasons().awaited.retain(|other| *other != reason);
     }
 
     /// It is about to end, for good.
@@ -35,7 +40,7 @@ impl Readiness {
     /// Why none should be sent here, if there is a reason.
     pub fn why_not(&self) -> Option<&'static str> {
         let reasons = self.reasons();
-        if reasons.leaving { Some("The process is about to end") } else { reasons.awaited }
+        if reasons.leaving { Some("The process is about to end") } else { reasons.awaited.first().copied() }
     }
 
     fn reasons(&self) -> MutexGuard<'_, Reasons> {

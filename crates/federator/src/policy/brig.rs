@@ -121,6 +121,12 @@ impl BrigPolicy {
         let _ = self.asked.subscribe().wait_for(|asked| *asked).await;
     }
 
+    /// Comes back once brig has told whom to deal with.
+    pub async fn known(&self) {
+        let mut told = self.asked.subscribe();
+        while !self.is_known() && told.changed().await.is_ok() {}
+    }
+
     /// Asks again and again, for ever.
     pub async fn keep_fresh(&self) {
         loop {

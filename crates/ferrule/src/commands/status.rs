@@ -36,10 +36,14 @@ pub async fn run(file: &Path) -> Result<ExitCode> {
 }
 
 /// What a process that serves may wait for, by the gauge that says so.
-const AWAITED: [(&str, &str); 2] = [
+const AWAITED: [(&str, &str); 3] = [
     (
         "ferrule_domain_awaited 1",
         "calls are answered with an error until brig says of which domain it is, as no domain is configured",
+    ),
+    (
+        "ferrule_policy_awaited 1",
+        "calls are answered with an error until brig says which backends are allowed, and the log says how that goes",
     ),
     (
         "ferrule_acme_awaited 1",

@@ -142,13 +142,16 @@ async fn requests_should_be_sent_to_a_process_unless_it_waits_or_ends() {
         }
     };
     expect(200, "").await;
-    readiness.awaits(Some("Not yet"));
+    readiness.awaits("Not yet");
+    readiness.awaits("Nor that");
     expect(503, "Not yet").await;
-    readiness.awaits(None);
+    readiness.is_over("Not yet");
+    expect(503, "Nor that").await;
+    readiness.is_over("Nor that");
     expect(200, "").await;
     readiness.leaves();
     expect(503, "about to end").await;
-    readiness.awaits(None);
+    readiness.is_over("Not yet");
     expect(503, "about to end").await;
 }
 

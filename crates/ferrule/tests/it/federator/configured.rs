@@ -29,8 +29,12 @@ fn port() -> u16 {
 
 /// Where whoever connects reaches that place, though not at once.
 fn slowly(place: SocketAddr) -> SocketAddr {
+    carried(TcpListener::bind("127.0.0.1:0").unwrap(), Duration::from_millis(300), place)
+}
+
+/// Carries connections to a place, each after a pause.
+fn carried(listener: TcpListener, pause: Duration, place: SocketAddr) -> SocketAddr {
     // Threads, as starting a process blocks the runtime.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let carry = |mut from: TcpStream, mut to: TcpStream| {
         std::thread::spawn(move || {
@@ -40,13 +44,24 @@ fn slowly(place: SocketAddr) -> SocketAddr {
     };
     std::thread::spawn(move || {
         for from in listener.incoming() {
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(pause);
             let (Ok(from), Ok(to)) = (from, TcpStream::connect(place)) else { continue };
             carry(from.try_clone().unwrap(), to.try_clone().unwrap());
             carry(to, from);
         }
     });
     address
+}
+
+/// Waits until a federator says that calls should be sent to it.
+async fn ready(outward: SocketAddr) {
+    let place = Place::Tcp(outward);
+    let said = async {
+        while Call::get(&place, "/i/ready").send().await.unwrap().status != 200 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), said).await.expect("it becomes ready");
 }
 
 /// As wire-server's chart writes it, for a folder.
@@ -172,16 +187,14 @@ fn s17_without_a_domain_and_without_brig_it_tells_of_itself_and_begins_once_brig
                 });
             }
         });
-        let begun = async {
-            while call(federated.outward, folder.domain(), &target).await.status != 200 {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), begun).await.expect("it begins");
+        // Once it says that it is ready the very first call goes through.
+        ready(federated.outward).await;
+        call(federated.outward, folder.domain(), &target).await.expect_status(200);
         for place in [&outward, &behind] {
             Call::get(place, "/i/ready").send().await.unwrap().expect_status(200);
             let metrics = Call::get(place, "/i/metrics").send().await.unwrap().text();
             assert!(metrics.contains("\nferrule_domain_awaited 0\n"), "{metrics}");
+            assert!(metrics.contains("\nferrule_policy_awaited 0\n"), "{metrics}");
         }
         assert_eq!(status(), "serving\n");
         // Through it, too, what came from a proxy is of others.
@@ -243,7 +256,7 @@ fn s17_a_certificate_that_everybody_called_would_refuse_keeps_it_from_starting_a
         std::fs::write(folder.path("leaf-key.pem"), &public.key).unwrap();
         std::fs::write(folder.path("leaf.pem"), &public.chain).unwrap();
         let told = async {
-            while !federated.log().contains("the old ones stay") {
+            while !federated.log().contains("calls to others go on with the old one") {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
@@ -318,6 +331,14 @@ fn nobody_is_let_in_while_brig_was_never_heard_and_its_last_word_counts_while_it
         };
         let away = folder.run(&folder.write("away.toml", &config(brig.address)).unwrap(), &[]).unwrap();
         call(away.outward, folder.domain(), &target).await.expect_error(500, "server-error");
+        // It lives, and calls are better sent to another, who may know brig's last word.
+        let place = Place::Tcp(away.outward);
+        Call::get(&place, "/i/ready").send().await.unwrap().expect_error(503, "service-unavailable");
+        let metrics = Call::get(&place, "/i/metrics").send().await.unwrap().text();
+        assert!(metrics.contains("\nferrule_policy_awaited 1\n"), "{metrics}");
+        carried(TcpListener::bind(brig.address).unwrap(), Duration::ZERO, served.brig);
+        ready(away.outward).await;
+        call(away.outward, folder.domain(), &target).await.expect_status(200);
         // It begins with brig's first word, though that takes a moment.
         let slow = slowly(served.brig);
         let federated = folder.run(&folder.write("there.toml", &config(slow)).unwrap(), &[]).unwrap();
