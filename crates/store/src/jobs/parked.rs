@@ -6,7 +6,7 @@ use types::Timestamp;
 
 use super::{
     rules,
-    tables::{DUE, JOB, JobRow, PARKED, SHARD, State},
+    tables::{DUE, JOB, JobRow, PARKED, REVIVED, SHARD, State},
 };
 use crate::{Commit, CommitError, Corrupt, ReadError, Store, limits};
 
@@ -88,8 +88,12 @@ impl Store {
         for attempt in 1.. {
             // Of two who do this at once the second finds it done: what was revived may have been run meanwhile.
             let shard = self.view(SHARD.of(&id.shard)).await?;
+            if shard.get(&REVIVED, &id.key).await?.is_some() {
+                return Ok(false);
+            }
             let Some(row) = self.parked(id).await? else { return Ok(false) };
             let mut commit = Commit::on(&shard);
+            commit.put(&REVIVED, &id.key, &());
             commit.effect_delete(&PARKED, &id.shard, &id.key);
             commit.effect_put(&JOB, &id.shard, &id.key, &rules::revived(row));
             commit.effect_put(&DUE, &id.shard, &(self.clock().now(), id.key.clone()), &());

@@ -12,7 +12,7 @@ use types::Timestamp;
 use super::{
     kind::{Failed, Jobs},
     rules::{self, Fate, Outcome},
-    tables::{CURSOR, Cursor, DUE, JOB, JobRow, PARKED, SHARD, STAGED, State},
+    tables::{CURSOR, Cursor, DUE, JOB, JobRow, PARKED, REVIVED, SHARD, STAGED, State},
     worker::Pass,
 };
 use crate::{Batch, Commit, EntryId, Held, LeaseError, ReadError, Store, Watch, limits};
@@ -262,6 +262,9 @@ impl Shard {
             }
             Fate::Waiting(at) => Some(at),
         };
+        if due.is_none() {
+            commit.delete(&REVIVED, id);
+        }
         if due != Some(job.at) {
             commit.effect_delete(&DUE, shard, &(job.at, id.clone()));
         }

@@ -18,6 +18,10 @@ pub(super) const LEASE: LeaseKind<u8> = LeaseKind::own(OWN_TAGS + 1, "jobs-lease
 /// The last entry that was taken in. Guarded in the shard, because only the holder of the lease moves it.
 pub(super) const CURSOR: Guarded<(), Cursor> = Guarded::own(OWN_TAGS + 2, "jobs-cursor", &SHARD, Size::Row);
 
+/// Parked jobs that were revived and have not ended since. Guarded in the shard, because of two who revive one at once, one
+/// does: the rows below may show the state before.
+pub(super) const REVIVED: Guarded<Vec<u8>, ()> = Guarded::own(OWN_TAGS + 3, "jobs-revived", &SHARD, Size::Row);
+
 /// Where commits put jobs. Entries go once they are taken in.
 pub(super) const STAGED: LogKind<u8> =
     LogKind::own(OWN_TAGS + 1, "jobs-staged", None, Duration::ZERO, Duration::from_secs(600));
@@ -33,7 +37,7 @@ pub(super) const PARKED: Plain<u8, Vec<u8>, ()> = Plain::own(OWN_TAGS + 3, "job-
 
 /// All of them.
 pub(crate) fn declare(tables: Catalogue) -> Catalogue {
-    tables.with(&SHARD).with(&LEASE).with(&CURSOR).with(&STAGED).with(&JOB).with(&DUE).with(&PARKED)
+    tables.with(&SHARD).with(&LEASE).with(&CURSOR).with(&REVIVED).with(&STAGED).with(&JOB).with(&DUE).with(&PARKED)
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
