@@ -118,3 +118,7 @@ impl Times {
         }
     }
 }
+
+/// What a supervisor is asked for besides `drain_delay` when the process ends: more than open requests, what is cut and the
+/// last spans get together.
+pub(crate) const ENDING: Duration = Duration::from_secs(30);

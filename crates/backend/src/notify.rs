@@ -5,6 +5,8 @@
 
 use std::{ffi::OsString, time::Duration};
 
+use crate::limits;
+
 /// A supervisor that wants to be told.
 pub struct Notify {
     #[cfg(unix)]
@@ -45,9 +47,13 @@ impl Notify {
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={}\nSTATUS=Reading files again", monotonic_micros()));
     }
 
-    /// Open requests are being answered, nothing new is taken.
-    pub fn stopping(&self) {
-        self.tell("STOPPING=1\nSTATUS=Answering open requests");
+    /// The process ends: requests are taken for a while yet, then those that are open are answered. The supervisor is asked
+    /// for the time that all of it takes at most, should that be more than it would give.
+    pub fn stopping(&self, taking: Duration) {
+        let status =
+            if taking.is_zero() { "Answering open requests" } else { "Taking requests until nobody sends any" };
+        let most = (taking + limits::ENDING).as_micros();
+        self.tell(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={most}\nSTATUS={status}"));
     }
 
     /// Says again and again that the process lives, as often as the supervisor asks for it; for ever, once it has begun.
@@ -147,8 +153,8 @@ mod tests {
         let text = receive(&by_path);
         let micros = text.split("MONOTONIC_USEC=").nth(1).unwrap().lines().next().unwrap();
         assert!(text.starts_with("RELOADING=1\n") && micros.parse::<u64>().unwrap() > 0, "{text}");
-        notify.stopping();
-        assert!(receive(&by_path).starts_with("STOPPING=1"));
+        notify.stopping(Duration::from_secs(600));
+        assert!(receive(&by_path).starts_with("STOPPING=1\nEXTEND_TIMEOUT_USEC=630000000\n"));
         by_path.set_nonblocking(true).unwrap();
         tokio::select! {
             () = notify.live() => unreachable!("it never ends"),
@@ -177,6 +183,6 @@ mod tests {
     fn without_a_supervisor_nothing_happens() {
         let notify = Notify::new(|_| None, 7);
         notify.ready("");
-        supervised("/nowhere/at/all", &[]).stopping();
+        supervised("/nowhere/at/all", &[]).stopping(Duration::ZERO);
     }
 }

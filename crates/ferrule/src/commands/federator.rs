@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::Result;
@@ -49,9 +50,10 @@ pub fn run(args: FederatorArgs) -> Result<ExitCode> {
         );
         node.status()
     };
+    let drain_delay = Duration::from_secs(config.drain_delay);
     let start = FederatorNode::start(config, Surroundings::default());
     let reload = async |node: &mut FederatorNode| reload(&file, &overrides, node).await;
-    runtime::serve(exporter, start, ready, reload, FederatorNode::stop)
+    runtime::serve(drain_delay, exporter, start, ready, reload, FederatorNode::stop)
 }
 
 /// Reads the configuration, the certificates and the policy again. What cannot be used changes nothing.

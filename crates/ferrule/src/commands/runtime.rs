@@ -4,6 +4,7 @@ use std::{
     future::{Future, pending},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -33,8 +34,10 @@ pub fn start_log(log: &Log, telemetry: &Telemetry, domain: Option<&Domain>) -> R
 }
 
 /// Runs something that serves until it is asked to end; asked twice, what is still open is cut. On SIGHUP it is to read its
-/// files again. The supervisor is told of all that, and of what `ready` gives: what is served, now and later. The exporter ends after it, and sends its last spans.
+/// files again. The supervisor is told of all that, and of what `ready` gives: what is served, now and later. The exporter
+/// ends after it, and sends its last spans. `drain_delay` is for how long `stop` goes on taking requests.
 pub fn serve<N>(
+    drain_delay: Duration,
     exporter: Option<Exporter>,
     start: impl Future<Output = Result<N, backend::StartError>>,
     ready: impl FnOnce(&N) -> watch::Receiver<&'static str>,
@@ -69,7 +72,7 @@ pub fn serve<N>(
                 Ok(()) = status.changed() => notify.ready(*status.borrow_and_update()),
             }
         }
-        notify.stopping();
+        notify.stopping(drain_delay);
         tracing::info!("stopping once open requests are answered; the next signal cuts them");
         let stopped = async {
             stop(node).await;

@@ -1,6 +1,6 @@
 //! `ferrule serve`: a real backend.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use backend::{Node, Surroundings, config};
@@ -22,8 +22,9 @@ pub fn run(file: &Path) -> Result<ExitCode> {
         );
         node.status()
     };
+    let drain_delay = Duration::from_secs(config.drain_delay);
     let start = Node::start(config, Surroundings::default());
-    runtime::serve(exporter, start, ready, async |node: &mut Node| reload(file, node).await, Node::stop)
+    runtime::serve(drain_delay, exporter, start, ready, async |node: &mut Node| reload(file, node).await, Node::stop)
 }
 
 /// Reads the configuration and the certificates again. What cannot be used changes nothing.

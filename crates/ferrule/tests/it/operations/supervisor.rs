@@ -67,7 +67,7 @@ impl Supervisor {
         assert!(ready.starts_with("READY=1\n"), "{ready}");
         child.send("-TERM").unwrap();
         let (stopping, _) = self.told().await;
-        assert!(stopping.starts_with("STOPPING=1\n"), "{stopping}");
+        assert!(stopping.starts_with("STOPPING=1\nEXTEND_TIMEOUT_USEC="), "{stopping}");
         assert!(child.wait().unwrap().success());
     }
 }
