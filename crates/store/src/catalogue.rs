@@ -235,32 +235,32 @@ impl Catalogue {
     }
 
     fn put_aggregate(&mut self, table: AggregateInfo) {
-        let (tag, name) = (table.tag, table.name);
-        let before = self.aggregates.insert(tag, table).map(|other| other.name);
-        self.note(tag, before, name);
+        put(&mut self.aggregates, &mut self.clash, (table.tag, table.name), table, |other| other.name);
     }
 
     fn put_guarded(&mut self, table: GuardedInfo) {
-        let (tag, name) = (table.tag, table.name);
-        let before = self.guarded.insert(tag, table).map(|other| other.name);
-        self.note(tag, before, name);
+        put(&mut self.guarded, &mut self.clash, (table.tag, table.name), table, |other| other.name);
     }
 
     fn put_plain(&mut self, table: PlainInfo) {
-        let (tag, name) = (table.tag, table.name);
-        let before = self.plain.insert(tag, table).map(|other| other.name);
-        self.note(tag, before, name);
+        put(&mut self.plain, &mut self.clash, (table.tag, table.name), table, |other| other.name);
     }
 
     fn put_log(&mut self, table: LogInfo) {
-        let (tag, name) = (table.tag, table.name);
-        let before = self.logs.insert(tag, table).map(|other| other.name);
-        self.note(tag, before, name);
+        put(&mut self.logs, &mut self.clash, (table.tag, table.name), table, |other| other.name);
     }
+}
 
-    fn note(&mut self, tag: u16, before: Option<&'static str>, name: &'static str) {
-        self.clash = self.clash.or(before.map(|before| Clash::Tag(tag, before, name)));
-    }
+/// Puts a table among its like, and notes if another has its tag. The first such thing is told.
+fn put<T>(
+    tables: &mut BTreeMap<u16, T>,
+    clash: &mut Option<Clash>,
+    (tag, name): (u16, &'static str),
+    table: T,
+    name_of: fn(T) -> &'static str,
+) {
+    let before = tables.insert(tag, table).map(name_of);
+    *clash = clash.or(before.map(|before| Clash::Tag(tag, before, name)));
 }
 
 impl KeyInfo {

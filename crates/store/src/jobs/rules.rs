@@ -45,15 +45,10 @@ pub(super) fn fresh(staged: Staged, now: Timestamp) -> (JobRow, Timestamp) {
 
 /// A job whose entry says nothing that this release understands: it is kept as it is, for the operator and a newer one.
 pub(super) fn unreadable(body: &[u8], error: &str, now: Timestamp) -> JobRow {
-    JobRow {
-        kind: String::new(),
-        args: Json::String(String::from_utf8_lossy(body).into_owned()),
-        cursor: None,
-        state: State::Parked,
-        failures: limits::JOB_FAILURES,
-        error: Some(cut(format!("it cannot be read: {error}"))),
-        since: now.micros(),
-    }
+    let args = Json::String(String::from_utf8_lossy(body).into_owned());
+    let (row, _) = fresh(Staged { kind: String::new(), args, at: None }, now);
+    let error = Some(cut(format!("it cannot be read: {error}")));
+    JobRow { state: State::Parked, failures: limits::JOB_FAILURES, error, ..row }
 }
 
 /// Writes into the row what a step came to, and says where the job goes. `jitter` is between 0 and 1.
