@@ -1,0 +1,205 @@
+use std::{future::Future, pin::Pin, task};
+
+use bytes::Bytes;
+use types::{ManualClock, SeededRng, Timestamp};
+use uuid::Uuid;
+
+use super::{group::GROUP_BYTES, *};
+use crate::{
+    Cell, CommitId,
+    engine::{RawAppend, RawBody, RawCommit, RawEffect, RawPut},
+    hybrid::Hybrid,
+    sqlite::{queue::Queue, schema},
+};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+fn writer() -> Writer {
+    let clock = Arc::new(ManualClock::at(NOW));
+    let mut conn = Connection::open_in_memory().unwrap();
+    let mut options = crate::Options::new(crate::Place::Memory, "a.example".parse().unwrap());
+    options.clock = Arc::<ManualClock>::clone(&clock);
+    options.rng = Arc::new(SeededRng::new(7));
+    let meta = schema::prepare(&mut conn, &options, None).unwrap_or_else(|_| panic!("it is fresh"));
+    Writer {
+        conn: Arc::new(Mutex::new(conn)),
+        reopen: None,
+        applier: Applier::new(Hybrid::starting_at(Arc::clone(&clock) as Arc<dyn Clock>, meta.ceiling), meta.node),
+        clock,
+        feed: Feed::default(),
+        brake: Arc::default(),
+        counter: None,
+        faults: Faults::default(),
+        state: State::default(),
+    }
+}
+
+fn log() -> LogRef {
+    crate::LogKind::<u64>::new(1, "log", None, Duration::ZERO, Duration::from_secs(1)).of(&1)
+}
+
+/// Rows that have expired, and entries.
+fn commit(id: u128, rows: u64, entries: u64) -> Arc<RawCommit> {
+    let effect = |no: u64| RawEffect {
+        table: "list",
+        part: Bytes::from_static(b"part"),
+        key: Bytes::from(format!("{id} {no}")),
+        put: Some(RawPut { cell: Cell::bin(Bytes::new()), expires: Some(Timestamp::from_seconds(1)) }),
+    };
+    let append = |no: u64| RawAppend {
+        log: log(),
+        key: Bytes::from(format!("{id} {no}")),
+        meta: Bytes::new(),
+        body: RawBody::None,
+    };
+    Arc::new(RawCommit {
+        id: CommitId(Uuid::from_u128(id)),
+        aggregate: None,
+        effects: (0..rows).map(effect).collect(),
+        bodies: Vec::new(),
+        appends: (0..entries).map(append).collect(),
+        now: NOW,
+        bytes: 1,
+    })
+}
+
+fn poll<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Option<F::Output> {
+    match future.as_mut().poll(&mut task::Context::from_waker(task::Waker::noop())) {
+        task::Poll::Ready(done) => Some(done),
+        task::Poll::Pending => None,
+    }
+}
+
+const WAIT: Duration = Duration::from_secs(3600);
+
+/// Hands the job and, behind it, a commit to a writer that works step by step; says how many of its transactions
+/// came before and after the commit.
+fn steps_around_a_commit<T>(
+    mut writer: Writer,
+    work: impl FnOnce(oneshot::Sender<T>) -> Work,
+    late: &Arc<RawCommit>,
+) -> (u32, u32, T) {
+    let (queue, inbox) = Queue::new(false);
+    let mut jobs = Jobs::default();
+    let mut long = Box::pin(queue.ask(work));
+    assert!(poll(&mut long).is_none());
+    let mut short = Box::pin(queue.commit(late, WAIT));
+    assert!(poll(&mut short).is_none());
+    let (mut before, mut after) = (0, 0);
+    while poll(&mut short).map(|done| done.unwrap()).is_none() {
+        assert!(poll(&mut long).is_none(), "the job ended first");
+        writer.turn(&mut jobs, &inbox);
+        before += 1;
+    }
+    loop {
+        if let Some(done) = poll(&mut long) {
+            return (before, after, done.unwrap());
+        }
+        writer.turn(&mut jobs, &inbox);
+        after += 1;
+    }
+}
+
+fn written(commit: &Arc<RawCommit>) -> Writer {
+    let mut writer = writer();
+    writer.write(std::slice::from_ref(commit)).remove(0).unwrap();
+    writer
+}
+
+#[tokio::test]
+async fn commits_come_between_the_batches_of_housekeeping() {
+    let writer = written(&commit(1, 5_000, 0));
+    let work = |answer| Work::Housekeep { budget: WAIT, answer };
+    let (before, after, report) = steps_around_a_commit(writer, work, &commit(2, 3, 0));
+    assert!(before <= 2 && after >= 5, "{before} {after}");
+    assert_eq!((report.rows, report.more), (5_003, false), "what the commit left is seen to as well");
+}
+
+#[tokio::test]
+async fn commits_come_between_the_batches_of_trimming() {
+    let writer = written(&commit(1, 0, 5_000));
+    let upto = EntryId::new(u64::MAX >> 4, writer.applier.node);
+    let work = |answer| Work::Trim { log: log(), upto, answer };
+    let (before, after, done) = steps_around_a_commit(writer, work, &commit(2, 1, 0));
+    assert!(before <= 2 && after >= 5, "{before} {after}");
+    assert_eq!(done, Ok(()));
+}
+
+/// Commits without end do not keep housekeeping from going on, nor does it keep the store from closing.
+#[tokio::test]
+async fn housekeeping_goes_on_beside_commits_and_ends_with_the_store() {
+    let mut writer = written(&commit(1, 5_000, 0));
+    let (queue, inbox) = Queue::new(false);
+    let mut jobs = Jobs::default();
+    let mut long = Box::pin(queue.ask(|answer| Work::Housekeep { budget: WAIT, answer }));
+    assert!(poll(&mut long).is_none());
+    for id in 2..6 {
+        let late = commit(id, 0, 0);
+        let mut short = Box::pin(queue.commit(&late, WAIT));
+        assert!(poll(&mut short).is_none());
+        writer.turn(&mut jobs, &inbox);
+    }
+    queue.close();
+    while writer.turn(&mut jobs, &inbox) {}
+    let report = poll(&mut long).unwrap().unwrap();
+    assert!(report.more && (1_000..5_000).contains(&report.rows), "{report:?}");
+}
+
+/// Beside a long queue nothing is removed, but for one batch a second.
+#[tokio::test]
+async fn housekeeping_waits_while_the_queue_is_long() {
+    let mut writer = written(&commit(1, 5_000, 0));
+    let clock = Arc::new(ManualClock::at(NOW));
+    writer.clock = Arc::<ManualClock>::clone(&clock);
+    let (queue, inbox) = Queue::new(false);
+    let mut jobs = Jobs::default();
+    let mut long = Box::pin(queue.ask(|answer| Work::Housekeep { budget: WAIT, answer }));
+    assert!(poll(&mut long).is_none());
+    let large = |id| {
+        let mut commit = Arc::unwrap_or_clone(commit(id, 0, 0));
+        commit.bytes = GROUP_BYTES / 16;
+        Arc::new(commit)
+    };
+    // Sixteen of them are a group by their bytes.
+    let waiting: Vec<_> = (2..2 + 3 * SHORT as u128 / 4).map(large).collect();
+    let small: Vec<_> = (500..500 + 3 * SHORT as u128).map(|id| commit(id, 0, 0)).collect();
+    let mut callers: Vec<_> = Vec::new();
+    for commit in waiting.iter().chain(&small) {
+        let mut caller = Box::pin(queue.commit(commit, WAIT));
+        assert!(poll(&mut caller).is_none());
+        callers.push(caller);
+    }
+    let left = |writer: &Writer| {
+        writer.conn().query_row("SELECT count(*) FROM plain", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert!(writer.turn(&mut jobs, &inbox), "takes the job, which begins");
+    let begun = left(&writer);
+    assert!((4_400..5_000).contains(&begun), "{begun}: at most 500 and a piece in one transaction");
+    for _ in 0..2 {
+        writer.turn(&mut jobs, &inbox);
+        assert_eq!(left(&writer), begun);
+    }
+    assert_eq!(callers.iter_mut().filter_map(poll).count(), 32, "two groups");
+    clock.advance(PATIENCE);
+    writer.turn(&mut jobs, &inbox);
+    assert!(left(&writer) < begun, "a second later a batch comes to its turn");
+    while poll(&mut long).is_none() {
+        writer.turn(&mut jobs, &inbox);
+    }
+    assert_eq!(left(&writer), 0);
+}
+
+/// Each log is a little work; a transaction of its own for each would be a lot.
+#[test]
+fn many_logs_share_a_transaction() {
+    let writer = writer();
+    writer
+        .conn()
+        .execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150)
+             INSERT INTO log_name (no, name, memory, due) SELECT i, CAST(i AS BLOB), 0, 1 FROM n",
+        )
+        .unwrap();
+    let report = remove::expired(&writer.conn(), &*writer.clock, 2).unwrap();
+    assert!(!report.more, "{report:?}");
+}
