@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -32,14 +32,27 @@ impl Faults {
     }
 }
 
+/// A step of a backup, a restore or a load was done. There the process dies that was started with
+/// `FERRULE_DIE_AT=upkeep=7`, at the seventh of them.
+pub(crate) fn upkeep_step() {
+    static LEFT: LazyLock<Option<AtomicI64>> =
+        LazyLock::new(|| die_at().filter(|(point, _)| point == "upkeep").map(|(_, nth)| AtomicI64::new(nth)));
+    if LEFT.as_ref().is_some_and(|left| left.fetch_sub(1, Ordering::Relaxed) == 1) {
+        std::process::abort();
+    }
+}
+
+/// Where the process was started to die, and at which time it comes there.
+fn die_at() -> Option<(String, i64)> {
+    let told = std::env::var("FERRULE_DIE_AT").ok()?;
+    let (point, nth) = told.rsplit_once('=')?;
+    Some((point.to_owned(), nth.parse().ok()?))
+}
+
 impl Default for Faults {
     /// None, unless the process was started to die at a point: `FERRULE_DIE_AT=counted=7` at the seventh time.
     fn default() -> Self {
-        let told = std::env::var("FERRULE_DIE_AT").ok();
-        let told = told.as_deref().and_then(|told| told.rsplit_once('='));
-        let Some((point, nth)) = told.and_then(|(point, nth)| Some((point.to_owned(), nth.parse().ok()?))) else {
-            return Self::new(|_, _| Ok(()));
-        };
+        let Some((point, nth)) = die_at() else { return Self::new(|_, _| Ok(())) };
         let left = AtomicI64::new(nth);
         Self::new(move |at, _| {
             if format!("{at:?}").eq_ignore_ascii_case(&point) && left.fetch_sub(1, Ordering::Relaxed) == 1 {

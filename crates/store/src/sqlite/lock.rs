@@ -1,10 +1,11 @@
 //! One process writes a data folder.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
     path::Path,
 };
 
+use super::disk;
 use crate::OpenError;
 
 /// The file that is locked.
@@ -33,11 +34,7 @@ impl FolderLock {
     /// The same without a database.
     pub(super) fn take_folder(folder: &Path) -> Result<Self, OpenError> {
         let io = |source| OpenError::Io { folder: folder.to_owned(), source };
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder).map_err(io)?;
+        disk::make_folder(folder).map_err(io)?;
         let file = options().open(folder.join(FILE)).map_err(io)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),

@@ -4,6 +4,7 @@ mod apply;
 mod checkpoint;
 mod columns;
 mod counter;
+mod disk;
 mod lock;
 mod lost;
 mod point;
@@ -121,6 +122,7 @@ impl Sqlite {
         let meta = schema::prepare(&mut conn, options, counted).map_err(|why| refusal(why, folder, options))?;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(failed)?;
         let counter = Counter::start(folder, Count { node: meta.node, commits: meta.commits }).map_err(io)?;
+        disk::sync_folder(folder).map_err(io)?;
         let brake = Arc::new(brake);
         let beside = Beside {
             conn: writing(&file).map_err(failed)?,

@@ -12,6 +12,8 @@ mod ledger;
 mod order;
 mod steps;
 mod stop;
+mod trace;
+mod upkeeps;
 
 /// More when there is time for it.
 pub fn rounds(few: usize) -> usize {

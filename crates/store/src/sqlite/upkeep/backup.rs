@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     Catalogue, Version,
+    faults::upkeep_step,
     id::version_of_tick,
     sqlite::{schema, writing},
 };
@@ -45,6 +46,7 @@ impl Standing {
         // From here on the log of whoever works with the store can begin anew.
         drop(conn);
         let verdict = Self::of_file(partial.path())?.check(tables, checked).good_at(&file)?;
+        upkeep_step();
         partial.keep().map(|()| verdict)
     }
 }
@@ -90,5 +92,6 @@ fn put(standing: &Standing, verdict: &Verdict, before: Version, file: &Path) -> 
     let noted = schema::set_ceiling(&conn, ceiling)
         .and_then(|()| schema::set_lost(&conn, &lost))
         .and_then(|()| on_its_own(&conn));
+    upkeep_step();
     noted.map_err(|error| sqlite(file, &error))
 }

@@ -13,7 +13,10 @@ use rusqlite::{
 };
 
 use super::{Progress, UpkeepError, io_error, open_flags, sqlite};
-use crate::sqlite::{BUSY, lock};
+use crate::{
+    faults::upkeep_step,
+    sqlite::{BUSY, disk, lock},
+};
 
 /// The end of a file's name while it is being written.
 const PARTIAL: &str = ".partial";
@@ -33,6 +36,7 @@ pub(super) fn copy(from: &Connection, file: &Path, progress: Progress<'_>) -> Re
             let pages = backup.progress();
             let done = u64::try_from(pages.pagecount - pages.remaining).unwrap_or(0);
             progress(done, u64::try_from(pages.pagecount).unwrap_or(0));
+            upkeep_step();
             match step {
                 StepResult::Done => break,
                 StepResult::More => {}
@@ -43,6 +47,7 @@ pub(super) fn copy(from: &Connection, file: &Path, progress: Progress<'_>) -> Re
     }
     on_its_own(&to).map_err(failed)?;
     drop(to);
+    upkeep_step();
     sync(file)
 }
 
@@ -70,6 +75,7 @@ impl Partial {
         // A new file, for our eyes only, and not what a link of that name leads to.
         let held = lock::options().create_new(true).open(&partial).map_err(io_error(&partial))?;
         lock_alone(&held, &partial)?;
+        upkeep_step();
         Ok(Self { to: to.to_owned(), partial, held, kept: false })
     }
 
@@ -86,9 +92,11 @@ impl Partial {
     /// Gives it its name, once it is on the disk.
     pub(super) fn keep(mut self) -> Result<(), UpkeepError> {
         sync(&self.partial)?;
+        upkeep_step();
         publish(&self.partial, &self.to)?;
         self.kept = true;
-        sync_folder(folder_of(&self.to))
+        upkeep_step();
+        sync_folder(disk::folder_of(&self.to))
     }
 }
 
@@ -139,7 +147,10 @@ fn is_at(_: &File, path: &Path) -> io::Result<bool> {
 /// Gives a file its name, unless there is one of that name by now.
 fn publish(partial: &Path, to: &Path) -> Result<(), UpkeepError> {
     match std::fs::hard_link(partial, to) {
-        Ok(()) => remove(partial),
+        Ok(()) => {
+            upkeep_step();
+            remove(partial)
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(UpkeepError::Exists(to.to_owned())),
         // A file system without such links, as of many a removable disk.
         Err(_) if to.symlink_metadata().is_ok() => Err(UpkeepError::Exists(to.to_owned())),
@@ -154,21 +165,12 @@ pub(super) fn create(file: &Path) -> Result<File, UpkeepError> {
 
 /// Waits until a file is on the disk.
 pub(super) fn sync(file: &Path) -> Result<(), UpkeepError> {
-    File::open(file).and_then(|file| file.sync_all()).map_err(io_error(file))
+    disk::sync(file).map_err(io_error(file))
 }
 
 /// Waits until the names in a folder are on the disk.
 pub(super) fn sync_folder(folder: &Path) -> Result<(), UpkeepError> {
-    // Windows has no such thing.
-    if cfg!(unix) { sync(folder) } else { Ok(()) }
-}
-
-/// The folder that a file is in.
-fn folder_of(file: &Path) -> &Path {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
+    disk::sync_folder(folder).map_err(io_error(folder))
 }
 
 /// The file of that name with something behind it.

@@ -16,10 +16,13 @@ use super::{
     copy::{create, remove, sync, sync_folder, with_suffix},
     holds_something, io_error,
 };
-use crate::sqlite::{
-    FILE,
-    counter::Counter,
-    lock::{self, FolderLock, INCOMING},
+use crate::{
+    faults::upkeep_step,
+    sqlite::{
+        FILE,
+        counter::Counter,
+        lock::{self, FolderLock, INCOMING},
+    },
 };
 
 /// A database that is being written.
@@ -28,7 +31,7 @@ const COPYING: &str = "store.sqlite.copying";
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// How the names of folders begin in which old stores are kept.
-pub(super) const ASIDE: &str = "store-before-";
+const ASIDE: &str = "store-before-";
 
 /// What becomes of a store that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +47,12 @@ pub(super) struct Site {
     folder: PathBuf,
     file: PathBuf,
     copying: PathBuf,
-    /// Whether the folder holds a store with something in it.
+    /// Whether the folder holds a store.
     holds_store: bool,
+    /// Whether putting another database here was interrupted.
+    interrupted: bool,
+    /// A folder in which nothing is kept yet, or a part of what an interrupted one was to keep.
+    begun: Option<PathBuf>,
     _lock: FolderLock,
 }
 
@@ -55,7 +62,9 @@ impl Site {
         let lock = FolderLock::take_folder(folder)?;
         let (file, copying) = (folder.join(FILE), folder.join(COPYING));
         let holds_store = holds_something(&file)?;
-        let site = Self { folder: folder.to_owned(), file, copying, holds_store, _lock: lock };
+        let interrupted = folder.join(INCOMING).exists();
+        let begun = begun(folder, interrupted);
+        let site = Self { folder: folder.to_owned(), file, copying, holds_store, interrupted, begun, _lock: lock };
         if holds_store && existing == Existing::Refuse && !site.is_empty() {
             return Err(UpkeepError::HoldsStore(folder.to_owned()));
         }
@@ -65,6 +74,7 @@ impl Site {
         create(&site.copying)?;
         as_the_folder(&site.folder, &site.copying)?;
         as_the_folder(&site.folder, &site.folder.join(lock::FILE))?;
+        upkeep_step();
         Ok(site)
     }
 
@@ -85,30 +95,47 @@ impl Site {
     pub(super) fn install(self, now: Timestamp) -> Result<Restored, UpkeepError> {
         sync(&self.copying)?;
         let aside = if self.holds_store && !self.is_empty() { Some(self.make_aside(now)?) } else { None };
+        upkeep_step();
         let incoming = self.folder.join(INCOMING);
         fs::rename(&self.copying, &incoming).map_err(io_error(&incoming))?;
+        upkeep_step();
         sync_folder(&self.folder)?;
-        if let Some(aside) = &aside {
-            self.set_aside(aside)?;
+        upkeep_step();
+        match &aside {
+            Some(aside) => self.set_aside(aside)?,
+            // There is nothing in it. It goes before its log, without which nobody could say so.
+            None => {
+                remove(&self.file)?;
+                upkeep_step();
+                sync_folder(&self.folder)?;
+            }
         }
         for suffix in BESIDE {
             remove(&with_suffix(&self.file, suffix))?;
+            upkeep_step();
         }
         // It counts the commits of another database.
         remove(&Counter::path(&self.folder))?;
+        upkeep_step();
         sync_folder(&self.folder)?;
         fs::rename(&incoming, &self.file).map_err(io_error(&self.file))?;
+        upkeep_step();
         sync_folder(&self.folder)?;
         Ok(Restored { aside })
     }
 
-    /// Whether what is there holds nothing. What cannot be read is not nothing.
+    /// Whether what is there holds nothing. What cannot be read is not nothing, nor is what is to be kept and whose log may
+    /// have been moved already.
     fn is_empty(&self) -> bool {
-        Standing::in_folder(&self.folder).is_ok_and(|standing| standing.is_empty())
+        let kept = self.interrupted && self.begun.is_some();
+        !kept && Standing::found_in(&self.folder).is_ok_and(|standing| standing.is_empty())
     }
 
-    /// A new folder for what is there.
+    /// A folder for what is there: a new one, or the one that was begun with.
     fn make_aside(&self, now: Timestamp) -> Result<PathBuf, UpkeepError> {
+        if let Some(begun) = &self.begun {
+            return Ok(begun.clone());
+        }
         let first = self.folder.join(format!("{ASIDE}{}", now.seconds()));
         // A second time within one second there is something of that name.
         for n in 1_u64.. {
@@ -128,16 +155,45 @@ impl Site {
     /// Moves what is there as it is: a log that is damaged may be all that can be learnt from. The database goes last, so
     /// that whoever does this again after an interruption still finds something to keep.
     fn set_aside(&self, aside: &Path) -> Result<(), UpkeepError> {
-        let beside = ["-wal", "-journal"].map(|suffix| with_suffix(&self.file, suffix));
-        for from in beside.into_iter().chain([Counter::path(&self.folder), self.file.clone()]) {
-            let Some(name) = from.file_name() else { continue };
-            match fs::rename(&from, aside.join(name)) {
+        for from in kept(&self.folder) {
+            let Some(to) = from.file_name().map(|name| aside.join(name)) else { continue };
+            // Whoever has looked at a database whose log was moved already has made an empty one.
+            if to.exists() {
+                continue;
+            }
+            match fs::rename(&from, &to) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => other.map_err(io_error(&from))?,
             }
+            upkeep_step();
         }
         sync_folder(aside)
     }
+}
+
+/// What is kept of a store, in the order in which it is moved.
+fn kept(folder: &Path) -> [PathBuf; 4] {
+    let file = folder.join(FILE);
+    [with_suffix(&file, "-wal"), with_suffix(&file, "-journal"), Counter::path(folder), file]
+}
+
+/// The folders in which old stores are kept.
+pub(super) fn asides(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let found = fs::read_dir(folder).into_iter().flatten().flatten();
+    found.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(ASIDE.as_bytes())).map(|entry| entry.path())
+}
+
+/// The folder that an interrupted restore has begun to move the old store to: it has no database yet, and nothing of what
+/// is still to be moved. Without one that was interrupted, a folder that is empty.
+fn begun(folder: &Path, interrupted: bool) -> Option<PathBuf> {
+    let is_there = |file: &Path| file.metadata().is_ok_and(|metadata| metadata.len() > 0);
+    let free = |aside: &PathBuf| {
+        kept(folder).iter().zip(kept(aside)).all(|(from, to)| !(is_there(from) && to.exists()))
+            && !aside.join(FILE).exists()
+    };
+    let files = |aside: &Path| fs::read_dir(aside).map_or(usize::MAX, Iterator::count);
+    let begun = asides(folder).filter(free).map(|aside| (files(&aside), aside));
+    begun.filter(|(files, _)| *files == 0 || (interrupted && *files < usize::MAX)).max().map(|(_, aside)| aside)
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {

@@ -11,6 +11,7 @@ use crate::{
     Cell, CommitId, EntryId, OpenError, Version, checksum,
     dump::{self, Body, Entry, Header, Log, Reader, Record},
     engine::Head,
+    faults::upkeep_step,
     id::{tick_of_version, version_of_tick},
     limits,
     sqlite::{lost::Lost, schema},
@@ -93,7 +94,9 @@ fn fill(
     schema::set_ceiling(&conn, header.ceiling.max(before))
         .and_then(|()| schema::set_lost(&conn, &lost))
         .map_err(failed)?;
+    upkeep_step();
     conn.execute_batch("COMMIT").map_err(failed)?;
+    upkeep_step();
     on_its_own(&conn).map_err(failed)
 }
 

@@ -99,6 +99,15 @@ impl Standing {
     /// # Errors
     /// [`UpkeepError`]
     pub fn in_folder(folder: &Path) -> Result<Self, UpkeepError> {
+        // What is there may be half of the old one.
+        if folder.join(lock::INCOMING).exists() {
+            return Err(OpenError::HalfRestored { folder: folder.to_owned() }.into());
+        }
+        Self::found_in(folder)
+    }
+
+    /// The same, of whatever is there.
+    fn found_in(folder: &Path) -> Result<Self, UpkeepError> {
         let file = folder.join(FILE);
         if !holds_something(&file)? {
             return Err(UpkeepError::NoStore(folder.to_owned()));
@@ -176,9 +185,8 @@ impl Standing {
 /// Above all versions and ids that a folder's stores ever handed out, as far as that can be read: the one that is there, one
 /// that an interrupted restore was to put there, and those that were kept aside.
 fn ceiling_of(folder: &Path) -> Version {
-    let aside = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let aside = aside.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(install::ASIDE.as_bytes()));
-    let files = aside.map(|entry| entry.path().join(FILE)).chain([folder.join(FILE), folder.join(lock::INCOMING)]);
+    let aside = install::asides(folder).map(|aside| aside.join(FILE));
+    let files = aside.chain([folder.join(FILE), folder.join(lock::INCOMING)]);
     files
         .filter_map(|file| Standing::of_file(&file).ok())
         .map(|standing| standing.meta.ceiling)
