@@ -5,10 +5,13 @@ use std::{
     process::Command,
 };
 
-use store::{Commit, CommitError, Json};
+use store::{Commit, CommitError, Json, upkeep::UpkeepError};
 use tempfile::TempDir;
 
-use crate::ledger::{self, Acknowledged, COUNT, THING};
+use crate::{
+    ledger::{self, Acknowledged, COUNT, THING},
+    upkeeps::{Does, Stores},
+};
 
 /// A small file system in memory.
 struct SmallDisk(TempDir);
@@ -28,9 +31,15 @@ impl SmallDisk {
 
     /// Takes all the room that is left.
     fn fill(&self) -> PathBuf {
+        self.fill_but(0)
+    }
+
+    /// The same but for so many bytes.
+    fn fill_but(&self, room: u64) -> PathBuf {
         let filler = self.path().join("filler");
         let mut file = std::fs::File::create(&filler).unwrap();
         while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+        file.set_len(file.metadata().unwrap().len() - room).unwrap();
         filler
     }
 }
@@ -88,6 +97,57 @@ async fn full_and_free_again() {
     let (store, _) = ledger::open_free(&folder, 0);
     ledger::verify(&store, &all).await;
     raise(&store, &mut all).await.unwrap();
+}
+
+/// A backup, a dump, a restore and a load for which there is no room, or only some: refused in an operator's words, with
+/// nothing left of them, and what was there as it was.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "mounts a small file system: run by the stage `faults`"]
+async fn no_room_for_a_copy() {
+    let stores = Stores::with(30).await;
+    let disk = SmallDisk::new("24m").expect("mounting needs root");
+    for does in [Does::Backup, Does::Dump, Does::Restore, Does::Load] {
+        let (data, copy) = (disk.path().join("data"), disk.path().join("copy"));
+        let mut refused = 0;
+        for room in [0, 4, 16, 60, 400, 1500, 12_000] {
+            stores.put(does, &data);
+            let file = if does.makes_file() { copy.clone() } else { stores.file(does) };
+            // Whoever makes a backup or a dump does so beside a backend that runs.
+            let running = does.makes_file().then(|| ledger::open_free(&data, 0).0);
+            let filler = disk.fill_but(room * 1024);
+            let done = does.run(&data, &file);
+            if let Err(error) = &done {
+                refused += 1;
+                let told = error.to_string();
+                assert!(
+                    matches!(error, UpkeepError::Full(_)) && told.contains("no room left"),
+                    "{does:?}, {room}: {error:?}"
+                );
+                assert_eq!(names(disk.path()), ["data", "filler"], "{does:?}, {room}");
+                let begun =
+                    names(&data).into_iter().filter(|name| name.contains("copying") || name.contains("incoming"));
+                assert_eq!(begun.count(), 0, "{does:?}, {room}: {:?}", names(&data));
+            }
+            assert!(room < 10_000 || done.is_ok(), "{does:?}: there is room");
+            std::fs::remove_file(filler).unwrap();
+            if let Some(store) = running {
+                large(&store, 1).await.unwrap();
+                store.close().await;
+            } else {
+                stores.assert_there(does, &data, done.is_ok());
+            }
+            let _ = std::fs::remove_file(&copy);
+            std::fs::remove_dir_all(&data).unwrap();
+        }
+        assert!(refused >= 4, "{does:?}: {refused}");
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let found = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = found.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 async fn raise(store: &store::Store, all: &mut Acknowledged) -> Result<(), CommitError> {

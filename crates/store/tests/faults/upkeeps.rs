@@ -37,6 +37,7 @@ pub fn tables() -> Catalogue {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Does {
     Backup,
+    Dump,
     Load,
     Restore,
 }
@@ -50,6 +51,7 @@ impl Does {
                 let standing = Standing::in_folder(folder)?;
                 standing.backup(file, &tables(), &mut |_, _| (), &mut |_, _| ()).map(drop)
             }
+            Self::Dump => Standing::in_folder(folder)?.dump_to(file, &tables(), &mut |_, _| ()),
             Self::Load => {
                 let dump = BufReader::new(fs::File::open(file).unwrap());
                 upkeep::load(dump, folder, &domain, now, &mut |_| ()).map(drop)
@@ -59,6 +61,11 @@ impl Does {
                 upkeep::restore(file, folder, &domain, &tables(), existing, now, &mut |_, _| ()).map(drop)
             }
         }
+    }
+
+    /// Whether it makes a file of a store, and not a store of a file.
+    pub fn makes_file(self) -> bool {
+        matches!(self, Self::Backup | Self::Dump)
     }
 
     /// This program, as a process that does it.
@@ -96,7 +103,8 @@ fn does_it() {
     else {
         return;
     };
-    let does = [Does::Backup, Does::Load, Does::Restore].into_iter().find(|does| what == *format!("{does:?}"));
+    let does =
+        [Does::Backup, Does::Dump, Does::Load, Does::Restore].into_iter().find(|does| what == *format!("{does:?}"));
     does.unwrap().run(Path::new(&folder), Path::new(&file)).unwrap();
 }
 
@@ -149,9 +157,19 @@ impl Stores {
     /// A fresh folder with the old store, or with one in which nothing is.
     pub fn folder(&self, does: Does) -> TempDir {
         let folder = TempDir::new().unwrap();
-        let from = if does == Does::Load { "empty" } else { "old" };
-        copy_store(&self.place.path().join(from), &folder.path().join("data"));
+        self.put(does, &folder.path().join("data"));
         folder
+    }
+
+    /// Makes that folder.
+    pub fn put(&self, does: Does, data: &Path) {
+        let from = if does == Does::Load { "empty" } else { "old" };
+        copy_store(&self.place.path().join(from), data);
+    }
+
+    /// What was put into a folder is there, or what was there before, and all of it.
+    pub fn assert_there(&self, does: Does, data: &Path, new: bool) {
+        assert_eq!(self.left(does, data), if new { Left::New } else { Left::Old }, "{does:?}");
     }
 
     pub fn file(&self, does: Does) -> PathBuf {

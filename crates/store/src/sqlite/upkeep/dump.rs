@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, Row, Statement};
 use types::Timestamp;
 
-use super::{Met, Progress, Standing, UpkeepError, check::Problem, copy::Partial, shown, sqlite};
+use super::{Met, Progress, Standing, UpkeepError, check::Problem, copy::Partial, io_error, shown, sqlite};
 use crate::{
     Catalogue, Corrupt, EntryId, checksum,
     dump::{self, Body, Entry, Header, Log, Record, Writer},
@@ -69,7 +69,10 @@ impl Standing {
     /// [`UpkeepError`]; then there is no file of that name.
     pub fn dump_to(&self, to: &Path, tables: &Catalogue, progress: Progress<'_>) -> Result<(), UpkeepError> {
         let partial = Partial::begin(to)?;
-        self.dump(BufWriter::new(partial.file()), tables, progress)?;
+        self.dump(BufWriter::new(partial.file()), tables, progress).map_err(|error| match error {
+            UpkeepError::Dump(dump::DumpError::Io(error)) => io_error(partial.path())(error),
+            other => other,
+        })?;
         partial.keep()
     }
 

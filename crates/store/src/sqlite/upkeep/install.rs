@@ -65,7 +65,7 @@ impl Site {
         let interrupted = folder.join(INCOMING).exists();
         let begun = begun(folder, interrupted);
         let site = Self { folder: folder.to_owned(), file, copying, holds_store, interrupted, begun, _lock: lock };
-        if holds_store && existing == Existing::Refuse && !site.is_empty() {
+        if holds_store && existing == Existing::Refuse && !site.is_empty()? {
             return Err(UpkeepError::HoldsStore(folder.to_owned()));
         }
         for suffix in BESIDE.into_iter().chain([""]) {
@@ -84,7 +84,7 @@ impl Site {
     }
 
     /// Takes the unfinished database away again.
-    pub(super) fn leave(self) {
+    pub(super) fn leave(&self) {
         for suffix in BESIDE.into_iter().chain([""]) {
             // Why it is not finished is what is told.
             let _ = remove(&with_suffix(&self.copying, suffix));
@@ -93,8 +93,8 @@ impl Site {
 
     /// Gives the new database its name.
     pub(super) fn install(self, now: Timestamp) -> Result<Restored, UpkeepError> {
-        sync(&self.copying)?;
-        let aside = if self.holds_store && !self.is_empty() { Some(self.make_aside(now)?) } else { None };
+        // Up to here nothing of the old one was touched.
+        let aside = self.aside(now).inspect_err(|_| self.leave())?;
         upkeep_step();
         let incoming = self.folder.join(INCOMING);
         fs::rename(&self.copying, &incoming).map_err(io_error(&incoming))?;
@@ -124,11 +124,24 @@ impl Site {
         Ok(Restored { aside })
     }
 
+    /// Makes sure of the new database, and of a folder for what is there.
+    fn aside(&self, now: Timestamp) -> Result<Option<PathBuf>, UpkeepError> {
+        sync(&self.copying)?;
+        if self.holds_store && !self.is_empty()? { self.make_aside(now).map(Some) } else { Ok(None) }
+    }
+
     /// Whether what is there holds nothing. What cannot be read is not nothing, nor is what is to be kept and whose log may
     /// have been moved already.
-    fn is_empty(&self) -> bool {
-        let kept = self.interrupted && self.begun.is_some();
-        !kept && Standing::found_in(&self.folder).is_ok_and(|standing| standing.is_empty())
+    fn is_empty(&self) -> Result<bool, UpkeepError> {
+        if self.interrupted && self.begun.is_some() {
+            return Ok(false);
+        }
+        match Standing::found_in(&self.folder) {
+            Ok(standing) => Ok(standing.is_empty()),
+            // Whoever looks into a database makes a file beside it.
+            Err(full @ UpkeepError::Full(_)) => Err(full),
+            Err(_) => Ok(false),
+        }
     }
 
     /// A folder for what is there: a new one, or the one that was begun with.

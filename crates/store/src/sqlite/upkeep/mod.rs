@@ -65,6 +65,9 @@ pub enum UpkeepError {
     /// Another process is writing that file.
     #[error("another process is writing {}", .0.display())]
     BeingWritten(PathBuf),
+    /// The disk is full. What was begun was taken away again.
+    #[error("the disk has no room left for {}: nothing was made, and what was there is as it was", .0.display())]
+    Full(PathBuf),
     /// The data folder holds a store that is not to be replaced.
     #[error("the data folder {} holds a store already", .0.display())]
     HoldsStore(PathBuf),
@@ -205,12 +208,21 @@ fn holds_something(file: &Path) -> Result<bool, UpkeepError> {
 }
 
 fn sqlite(file: &Path, error: &rusqlite::Error) -> UpkeepError {
+    // The second: even what only reads has an index of SQLite's log, and that found no room.
+    let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
+    if full {
+        return UpkeepError::Full(file.to_owned());
+    }
     UpkeepError::Sqlite { file: file.to_owned(), reason: error.to_string() }
 }
 
 fn io_error(file: &Path) -> impl Fn(io::Error) -> UpkeepError {
     let file = file.to_owned();
-    move |source| UpkeepError::Io { file: file.clone(), source }
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => UpkeepError::Full(file.clone()),
+        _ => UpkeepError::Io { file: file.clone(), source },
+    }
 }
 
 /// What reading one thing met: damage of it, which does not hinder the rest, or SQLite's refusal to go on.
