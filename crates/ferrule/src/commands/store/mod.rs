@@ -207,6 +207,9 @@ fn backup(config: &Config, tables: &Catalogue, to: &Path) -> Result<ExitCode> {
         to.display(),
         report::counts(&verdict.counts)
     ))?;
+    if let Some(unknown) = report::unknown(&verdict) {
+        output::note(&format!("warning: {unknown}"));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -16,6 +16,9 @@ pub fn verdict(standing: &Standing, verdict: &Verdict) -> io::Result<()> {
         line(format_args!("and {} more", verdict.more_problems))?;
     }
     line(format_args!("{} of {}: {}", standing.file().display(), standing.domain(), counts(&verdict.counts)))?;
+    if let Some(unknown) = unknown(verdict) {
+        line(format_args!("warning: {unknown}"))?;
+    }
     match problems(verdict) {
         0 => line(format_args!("nothing is wrong")),
         1 => line(format_args!("1 thing is wrong")),
@@ -25,7 +28,7 @@ pub fn verdict(standing: &Standing, verdict: &Verdict) -> io::Result<()> {
 
 /// The same for programs.
 pub fn verdict_json(standing: &Standing, verdict: &Verdict) -> Value {
-    let Verdict { counts, problems, more_problems, .. } = verdict;
+    let Verdict { counts, problems, more_problems, unknown, .. } = verdict;
     json!({
         "file": standing.file(),
         "domain": standing.domain(),
@@ -33,7 +36,20 @@ pub fn verdict_json(standing: &Standing, verdict: &Verdict) -> Value {
         "counts": counts,
         "problems": problems,
         "more_problems": more_problems,
+        "unknown": unknown,
     })
+}
+
+/// What a newer release has stored beside.
+pub fn unknown(verdict: &Verdict) -> Option<String> {
+    let tables: Vec<&str> = verdict.unknown.keys().map(String::as_str).collect();
+    let rows = match verdict.unknown_rows() {
+        0 => return None,
+        1 => "1 row".to_owned(),
+        rows => format!("{rows} rows"),
+    };
+    let tables = tables.join(", ");
+    Some(format!("{rows} of tables that this release does not know ({tables}): a newer one has been at work here"))
 }
 
 fn problems(verdict: &Verdict) -> u64 {

@@ -1,6 +1,6 @@
 //! Looking at everything: SQLite's structure, and each row, entry and body.
 
-use std::{fmt, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use rusqlite::{Connection, Row};
 use serde::Serialize;
@@ -30,6 +30,9 @@ pub struct Verdict {
     pub problems: Vec<Problem>,
     /// How many more problems there are.
     pub more_problems: u64,
+    /// Rows and entries of what this release has no table for, by its tag: a newer release of the same format has been at
+    /// work. That is no damage; their checksums were looked at.
+    pub unknown: BTreeMap<String, u64>,
     /// The newest tick of a version or an entry.
     #[serde(skip)]
     pub(super) newest: u64,
@@ -78,6 +81,11 @@ impl Verdict {
         self.problems.is_empty()
     }
 
+    /// Rows and entries of tables that this release does not know.
+    pub fn unknown_rows(&self) -> u64 {
+        self.unknown.values().sum()
+    }
+
     /// An error, unless nothing is wrong.
     pub(super) fn good_at(self, file: &Path) -> Result<Self, UpkeepError> {
         match self.problems.first() {
@@ -92,7 +100,7 @@ impl Verdict {
 }
 
 impl Standing {
-    /// Looks at everything: the structure of the file, checksums, that every table is known and its keys and values can be
+    /// Looks at everything: the structure of the file, checksums, that keys and values of tables that are known can be
     /// read, that rows are not newer than their aggregates, that logs are in order and their bodies there.
     pub fn check(&self, tables: &Catalogue, progress: Progress<'_>) -> Verdict {
         let total = self.things().unwrap_or(0);
@@ -173,9 +181,8 @@ impl Check<'_> {
         let kind_name = kind.map_or_else(|| unnamed("aggregate", of), |kind| kind.name.to_owned());
         if aggregate.bytes != of {
             *aggregate = Aggregate { bytes: of.to_vec(), head: None, headless: key != Head::KEY };
-            match kind {
-                None => self.problem(&kind_name, Some(key::show(of)), "no such kind of aggregate is known"),
-                Some(kind) => self.hold(&kind_name, of, &[], kind.id.check(of)),
+            if let Some(kind) = kind {
+                self.hold(&kind_name, of, &[], kind.id.check(of));
             }
             if aggregate.headless {
                 self.problem(&kind_name, Some(key::show(of)), "the aggregate has no head");
@@ -184,6 +191,9 @@ impl Check<'_> {
         let stored = Stored::take(row, 2, of, key);
         if key == Head::KEY {
             self.verdict.counts.aggregates += 1;
+            if kind.is_none() {
+                self.unknown(&kind_name, of);
+            }
             let head = stored.and_then(|stored| Head::of(&stored));
             match head {
                 Ok(head) => {
@@ -201,25 +211,26 @@ impl Check<'_> {
         }
         self.verdict.counts.rows += 1;
         let table = key::tag(key).and_then(|tag| self.tables.guarded(tag));
-        let Some(table) = table else {
-            let name = unnamed("guarded table", key);
-            self.problem(&name, Some(shown(of, key)), "no such table is known");
-            return Ok(());
-        };
+        let name = table.map_or_else(|| unnamed("guarded table", key), |table| table.name.to_owned());
         let stored = match stored {
             Ok(stored) => stored,
             Err(corrupt) => {
-                self.hold(table.name, of, key, Err(corrupt));
+                self.hold(&name, of, key, Err(corrupt));
                 return Ok(());
             }
         };
         self.newest(stored.version);
-        self.hold(table.name, of, key, table.key.check(key).and_then(|()| table.value.check(&stored.cell)));
-        if key::tag(of) != Some(table.of) {
-            self.problem(table.name, Some(shown(of, key)), "it stands in an aggregate of another kind");
+        match table {
+            None => self.unknown(&name, key),
+            Some(table) => {
+                self.hold(&name, of, key, table.key.check(key).and_then(|()| table.value.check(&stored.cell)));
+                if key::tag(of) != Some(table.of) {
+                    self.problem(&name, Some(shown(of, key)), "it stands in an aggregate of another kind");
+                }
+            }
         }
         if aggregate.head.is_some_and(|head| head < stored.version) {
-            self.problem(table.name, Some(shown(of, key)), "it is newer than its aggregate");
+            self.problem(&name, Some(shown(of, key)), "it is newer than its aggregate");
         }
         Ok(())
     }
@@ -229,21 +240,19 @@ impl Check<'_> {
         self.each("plain", sql, &mut |this, row| {
             this.verdict.counts.plain += 1;
             let (of, key) = (columns::blob(row, 0)?, columns::blob(row, 1)?);
-            let Some(table) = key::tag(of).and_then(|tag| this.tables.plain(tag)) else {
-                let name = unnamed("plain table", of);
-                this.problem(&name, Some(shown(of, key)), "no such table is known");
-                return Ok(());
-            };
+            let table = key::tag(of).and_then(|tag| this.tables.plain(tag));
+            let name = table.map_or_else(|| unnamed("plain table", of), |table| table.name.to_owned());
             let looked = Stored::take(row, 2, of, key).and_then(|stored| {
                 this.newest(stored.version);
-                table.part.check(of)?;
-                table.key.check(key)?;
-                if key::tag(key) != Some(table.tag) {
+                if key::tag(key) != key::tag(of) {
                     return Err(Corrupt("a key of another table"));
                 }
+                let Some(table) = table else { return Ok(this.unknown(&name, of)) };
+                table.part.check(of)?;
+                table.key.check(key)?;
                 table.value.check(&stored.cell)
             });
-            this.hold(table.name, of, key, looked);
+            this.hold(&name, of, key, looked);
             Ok(())
         });
     }
@@ -277,7 +286,9 @@ impl Check<'_> {
             let kind = key::tag(name).and_then(|tag| this.tables.log(tag));
             let kind_name = kind.map_or_else(|| unnamed("log", name), |kind| kind.name.to_owned());
             match kind {
-                None => this.problem(&kind_name, Some(key::show(name)), "no such kind of log is known"),
+                // Its entries are counted.
+                None if name.len() < 2 => return Err(Corrupt("a name shorter than its tag").into()),
+                None => {}
                 Some(kind) => this.hold(&kind_name, name, &[], kind.id.check(name)),
             }
             let mut found = entries.query((no << 32, no.saturating_add(1) << 32))?;
@@ -307,6 +318,9 @@ impl Check<'_> {
         let at = |id: &dyn fmt::Display| Some(format!("{} {id}", key::show(name)));
         match entry(row, name, self.node) {
             Ok(entry) => {
+                if key::tag(name).is_none_or(|tag| self.tables.log(tag).is_none()) {
+                    self.unknown(kind, name);
+                }
                 let tick = entry.id.tick();
                 self.verdict.newest = self.verdict.newest.max(tick);
                 if last.replace(tick).is_some_and(|last| last >= tick) {
@@ -369,6 +383,15 @@ impl Check<'_> {
             self.verdict.more_problems += 1;
         } else {
             self.verdict.problems.push(Problem { table: table.to_owned(), key, what: what.into() });
+        }
+    }
+
+    /// Counts something whose checksum fits and whose tag is no table's.
+    fn unknown(&mut self, table: &str, tagged: &[u8]) {
+        if key::tag(tagged).is_none() {
+            self.problem(table, Some(key::show(tagged)), "a key shorter than its tag");
+        } else {
+            *self.verdict.unknown.entry(table.to_owned()).or_default() += 1;
         }
     }
 
