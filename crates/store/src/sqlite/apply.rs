@@ -147,9 +147,12 @@ impl Applier {
         }
         let Some(no) = log_no(conn, &log.bytes)? else {
             // Its number may have been another log's, but not before all entries of that were gone.
-            let no = conn
-                .prepare_cached("INSERT INTO log_name(name, memory, due) VALUES (?1, ?2, ?3) RETURNING no")?
-                .query_row((&log.bytes[..], memory(log), due(log, expires)), |row| row.get(0))?;
+            conn.prepare_cached("INSERT INTO log_name(name, memory, due) VALUES (?1, ?2, ?3)")?.execute((
+                &log.bytes[..],
+                memory(log),
+                due(log, expires),
+            ))?;
+            let no = conn.last_insert_rowid();
             return Ok(LogEnd { no, pos: no << 32, tick: None, empty: false });
         };
         let last = conn
@@ -237,6 +240,15 @@ fn check(conn: &Connection, aggregate: &RawAggregate, head: &Head, now: Timestam
     Ok(())
 }
 
+const UPDATE_ROWS: &str =
+    "UPDATE rows SET version = ?3, json = ?4, bin = ?5, expires = ?6, crc = ?7 WHERE agg = ?1 AND key = ?2";
+const INSERT_ROWS: &str =
+    "INSERT INTO rows(agg, key, version, json, bin, expires, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const UPDATE_PLAIN: &str =
+    "UPDATE plain SET version = ?3, json = ?4, bin = ?5, expires = ?6, crc = ?7 WHERE agg = ?1 AND key = ?2";
+const INSERT_PLAIN: &str =
+    "INSERT INTO plain(agg, key, version, json, bin, expires, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
 fn write_row(
     conn: &Connection,
     table: &'static str,
@@ -255,20 +267,16 @@ fn write_row(
     };
     let Cell { json, bin } = cell;
     let crc = checksum::row(part, key, version, cell, *expires);
-    conn.prepare_cached(&format!(
-        "INSERT INTO {table}(agg, key, version, json, bin, expires, crc) VALUES (?1,?2,?3,?4,?5,?6,?7)
-         ON CONFLICT(agg, key) DO UPDATE SET version = excluded.version, json = excluded.json, bin = excluded.bin,
-                                             expires = excluded.expires, crc = excluded.crc"
-    ))?
-    .execute(params![
-        part,
-        key,
-        version.micros().cast_signed(),
-        json,
-        bin.as_deref(),
-        expires.map(Timestamp::micros),
-        crc
-    ])?;
+    let params =
+        params![part, key, version.micros().cast_signed(), json, bin.as_deref(), expires.map(Timestamp::micros), crc];
+    // An upsert would do both at once, but SQLite keeps a journal of 64 KiB in memory for each.
+    let (update, insert) = match table {
+        "rows" => (UPDATE_ROWS, INSERT_ROWS),
+        _ => (UPDATE_PLAIN, INSERT_PLAIN),
+    };
+    if conn.prepare_cached(update)?.execute(params)? == 0 {
+        conn.prepare_cached(insert)?.execute(params)?;
+    }
     Ok(())
 }
 
@@ -278,10 +286,9 @@ fn write_bodies(conn: &Connection, commit: &RawCommit) -> Result<HashMap<usize, 
     for append in &commit.appends {
         let RawBody::Shared(at) = append.body else { continue };
         let Some(bytes) = commit.bodies.get(at).filter(|_| !written.contains_key(&at)) else { continue };
-        let no = conn
-            .prepare_cached("INSERT INTO body(bytes, crc) VALUES (?1, ?2) RETURNING no")?
-            .query_row((&bytes[..], checksum::body(bytes)), |row| row.get(0))?;
-        written.insert(at, no);
+        conn.prepare_cached("INSERT INTO body(bytes, crc) VALUES (?1, ?2)")?
+            .execute((&bytes[..], checksum::body(bytes)))?;
+        written.insert(at, conn.last_insert_rowid());
     }
     Ok(written)
 }

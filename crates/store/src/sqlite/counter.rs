@@ -6,7 +6,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -87,8 +87,15 @@ impl Counter {
     }
 
     fn put(&mut self, commits: u64) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(line(Count { node: self.node, commits }).as_bytes())
+        let line = line(Count { node: self.node, commits });
+        #[cfg(unix)]
+        return std::os::unix::fs::FileExt::write_all_at(&self.file, line.as_bytes(), 0);
+        #[cfg(not(unix))]
+        {
+            use std::io::{Seek as _, Write as _};
+            self.file.seek(io::SeekFrom::Start(0))?;
+            self.file.write_all(line.as_bytes())
+        }
     }
 }
 

@@ -169,8 +169,11 @@ pub(super) fn counted_commits(conn: &Connection) -> Result<u64, rusqlite::Error>
 
 /// Counts so many more; gives all of them.
 pub(super) fn count_commits(conn: &Connection, more: u64) -> Result<u64, rusqlite::Error> {
-    let mut statement = conn.prepare_cached("UPDATE meta SET v = v + ?2 WHERE k = ?1 RETURNING v")?;
-    statement.query_row((COMMITS, more.cast_signed()), |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+    let mut read = conn.prepare_cached("SELECT v FROM meta WHERE k = ?1")?;
+    let counted = read.query_row([COMMITS], |row| row.get::<_, i64>(0))?.wrapping_add_unsigned(more);
+    // Beside them: `RETURNING` would cost SQLite a journal for the statement.
+    conn.prepare_cached("UPDATE meta SET v = ?2 WHERE k = ?1")?.execute((COMMITS, counted))?;
+    Ok(counted.cast_unsigned())
 }
 
 /// The newest tick of a version or an entry. Looks at all of them.

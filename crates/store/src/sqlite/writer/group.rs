@@ -1,9 +1,12 @@
 //! A group of commits: one transaction, one sync.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
-    Writer, lock, rollback,
+    Writer, lock, rollback, run_cached,
     settle::{is_full, refused},
 };
 use crate::{
@@ -20,6 +23,10 @@ use crate::{
 const GROUP: usize = 512;
 /// Bytes of one group.
 pub(super) const GROUP_BYTES: usize = 16 << 20;
+/// The longest time for which a group waits for company.
+const LONGEST_REST: Duration = Duration::from_micros(200);
+/// On a disk so fast that this would be too long a group begins at once.
+const SHORTEST_REST: Duration = Duration::from_micros(40);
 
 pub(super) type Outcome = Result<Committed, CommitError>;
 
@@ -33,35 +40,76 @@ enum Failure {
     /// Something failed before, and everything was rolled back.
     Statement(rusqlite::Error),
 }
+
+/// How the last group went, by which the next one waits for company.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pace {
+    commits: usize,
+    took: Duration,
+}
+
+impl Pace {
+    /// Those who were answered together come back together, but not in the instant in which the first of them is here: a
+    /// group for him alone would keep all others waiting for a sync. So the writer rests for a part of what a group takes.
+    fn rest(self) -> Duration {
+        let rest = (self.took / 4).min(LONGEST_REST);
+        if rest < SHORTEST_REST { Duration::ZERO } else { rest }
+    }
+}
+
+/// Commits that share a transaction.
+struct Group {
+    waiting: Vec<Waiting>,
+    bytes: usize,
+}
+
+impl Group {
+    fn of(first: Waiting) -> Self {
+        Self { bytes: first.commit.bytes, waiting: vec![first] }
+    }
+
+    /// Takes what waits, as long as there is room. Returns work of another kind that came up; a commit that has no room
+    /// is left in `next`.
+    fn drain(&mut self, inbox: &Inbox, next: &mut Option<Waiting>) -> Option<Work> {
+        while self.waiting.len() < GROUP && self.bytes < GROUP_BYTES {
+            match inbox.works.try_recv() {
+                Ok(Work::Commit(waiting)) if self.bytes + waiting.commit.bytes > GROUP_BYTES => {
+                    *next = Some(waiting);
+                    return None;
+                }
+                Ok(Work::Commit(waiting)) => {
+                    self.bytes += waiting.commit.bytes;
+                    self.waiting.push(waiting);
+                }
+                Ok(work) => return Some(work),
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+}
+
 impl Writer {
     /// Drains commits into one transaction. Returns work of another kind that came up.
     pub(super) fn group(&mut self, first: Waiting, inbox: &Inbox, next: &mut Option<Waiting>) -> Option<Work> {
-        let mut bytes = first.commit.bytes;
-        let mut group = vec![first];
-        let mut other = None;
-        while group.len() < GROUP && bytes < GROUP_BYTES {
-            match inbox.works.try_recv() {
-                Ok(Work::Commit(waiting)) if bytes + waiting.commit.bytes > GROUP_BYTES => {
-                    *next = Some(waiting);
-                    break;
-                }
-                Ok(Work::Commit(waiting)) => {
-                    bytes += waiting.commit.bytes;
-                    group.push(waiting);
-                }
-                Ok(work) => {
-                    other = Some(work);
-                    break;
-                }
-                Err(_) => break,
-            }
+        let mut group = Group::of(first);
+        let mut other = group.drain(inbox, next);
+        if other.is_none() && next.is_none() && group.waiting.len() < self.state.pace.commits {
+            std::thread::sleep(self.state.pace.rest());
+            other = group.drain(inbox, next);
         }
+        let mut group = group.waiting;
         group.retain(Waiting::take);
         if self.brake.pause() {
             self.make_room();
         }
         let commits: Vec<Arc<RawCommit>> = group.iter().map(|waiting| Arc::clone(&waiting.commit)).collect();
+        let begun = Instant::now();
         let outcomes = self.write(&commits);
+        // In memory nothing is won by larger groups.
+        if self.counter.is_some() {
+            self.state.pace = Pace { commits: commits.len(), took: begun.elapsed() };
+        }
         for outcome in outcomes.iter().flatten().filter(|done| !done.repeated) {
             self.feed.announce(&outcome.appended);
         }
@@ -113,7 +161,7 @@ impl Writer {
 
     fn transaction(&mut self, commits: &[Arc<RawCommit>]) -> Result<Vec<Outcome>, Failure> {
         let conn = lock(&self.conn);
-        conn.execute_batch("BEGIN IMMEDIATE").map_err(Failure::Begin)?;
+        run_cached(&conn, "BEGIN IMMEDIATE").map_err(Failure::Begin)?;
         let mut run = || {
             self.faults.reach(Point::Begun, &conn)?;
             let (mut outcomes, mut done) = (Vec::with_capacity(commits.len()), 0);
@@ -138,7 +186,7 @@ impl Writer {
             .inspect_err(|_| self.applier.forget())?;
         let end = || {
             self.faults.reach(Point::Committing, &conn)?;
-            conn.execute_batch("COMMIT")?;
+            run_cached(&conn, "COMMIT")?;
             self.faults.reach(Point::Committed, &conn)
         };
         if let Err(error) = end() {
@@ -162,5 +210,19 @@ impl Writer {
             self.brake.wrote();
         }
         Ok(outcomes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_waits_for_company_for_a_part_of_what_the_last_one_took() {
+        let rest = |took| Pace { commits: 16, took: Duration::from_micros(took) }.rest();
+        assert_eq!(rest(400), Duration::from_micros(100));
+        assert_eq!(rest(5_000), LONGEST_REST, "a slow disk is no reason to wait long");
+        assert_eq!(rest(100), Duration::ZERO, "nor is a fast one, on which the wait would be the larger part");
+        assert_eq!(Pace::default().rest(), Duration::ZERO);
     }
 }

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use types::Clock;
 
+use self::group::Pace;
 use super::{
     apply::Applier,
     checkpoint::Brake,
@@ -59,6 +60,8 @@ pub(super) struct State {
     swept: Option<Instant>,
     /// When to try to make room again.
     room: Option<Instant>,
+    /// How the last group went.
+    pace: Pace,
     /// The disk is full, and that was said.
     full: bool,
 }
@@ -216,10 +219,10 @@ impl Writer {
         remove: impl FnOnce(&Connection) -> Result<Report, rusqlite::Error>,
     ) -> Result<Report, rusqlite::Error> {
         let conn = lock(&self.conn);
-        conn.execute_batch("BEGIN IMMEDIATE")?;
+        run_cached(&conn, "BEGIN IMMEDIATE")?;
         let done = remove(&conn).and_then(|report| {
             self.faults.reach(Point::Removed, &conn)?;
-            conn.execute_batch("COMMIT").map(|()| report)
+            run_cached(&conn, "COMMIT").map(|()| report)
         });
         if done.is_err() {
             rollback(&conn);
@@ -235,6 +238,11 @@ impl Writer {
 
 fn lock(conn: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     conn.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a statement that is run all the time, so that it is compiled once.
+fn run_cached(conn: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
+    conn.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 fn rollback(conn: &Connection) {
