@@ -7,6 +7,6 @@
 //! All of it blocks.
 
 pub use crate::sqlite::upkeep::{
-    Counts, Existing, LogStats, Problem, Progress, Restored, Standing, Stats, TableStats, UpkeepError, Verdict, load,
-    restore,
+    Counts, Existing, Loaded, LogStats, Problem, Progress, Restored, Standing, Stats, TableStats, UpkeepError, Verdict,
+    load, restore,
 };

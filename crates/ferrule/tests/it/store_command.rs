@@ -265,6 +265,20 @@ fn a_check_ends_with_what_it_found() {
     let backup = shown(&folder.path("backup"));
     refused(&folder, &["store", "backup", &backup], 1, &["is damaged (1 problem): directory at "]);
     assert!(!Path::new(&backup).exists());
+    // The rest can be saved, and a store be made of it.
+    let dump = shown(&folder.path("dump"));
+    refused(&folder, &["store", "dump", &dump], 1, &["is damaged (1 problem): "]);
+    let ended = folder.command(&["store", "dump", "--salvage", &dump]).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("left out: directory at ") && ended.stderr.contains("1 thing was left out"));
+    assert!(ended.stdout.contains("what is sound of checked.example is dumped to"), "{}", ended.stdout);
+    refused(&folder, &["store", "dump", "--salvage", &dump], 2, &["is there already"]);
+    fs::rename(folder.path("data"), folder.path("old")).unwrap();
+    let ended = folder.command(&["store", "load", &dump]).unwrap();
+    assert!(ended.status.success() && ended.stderr.contains("this is a salvage"), "{}", ended.stderr);
+    assert!(done(&folder, &["store", "check"]).contains("nothing is wrong"));
+    let ended = folder.command(&["store", "dump", "--salvage", "-"]).unwrap();
+    assert!(ended.status.success() && ended.stderr.contains("nothing was left out"), "{}", ended.stderr);
 }
 
 #[test]

@@ -12,6 +12,8 @@
 //! 5. `log`: the logs by name, each followed by its `entry` lines, oldest first.
 //! 6. `end`: how many lines came before, and the CRC32C of all their bytes. Without it a dump is not whole.
 //!
+//! A dump of a damaged store says so in its first line (`salvage`), and in its last one how many things were `left_out`.
+//!
 //! `table` names the table for those who read a dump with other tools; who loads it goes by the tags.
 
 mod read;
@@ -71,6 +73,9 @@ pub struct Header {
     /// Times of which nothing is known since an earlier backup was restored: after the first tick, up to the second.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<(u64, u64)>,
+    /// Whether it is of a damaged store, of which something may be left out. The last line says how much.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub salvage: bool,
 }
 
 /// What an aggregate knows of its own commits.
@@ -175,6 +180,9 @@ pub struct End {
     pub lines: u64,
     /// CRC32C of all bytes before this line.
     pub crc32c: u32,
+    /// Of a salvage: how many things of the store are not in it. A release that does not know this refuses the dump.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<u64>,
 }
 
 /// A dump cannot be read or written.
@@ -206,6 +214,11 @@ pub enum DumpError {
     /// It cannot be read or written.
     #[error("the dump cannot be read or written")]
     Io(#[from] std::io::Error),
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 mod base64_bytes {

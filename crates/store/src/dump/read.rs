@@ -14,6 +14,7 @@ pub struct Reader<R> {
     bytes: u64,
     crc: u32,
     part: Part,
+    left_out: Option<u64>,
 }
 
 /// How far it is. The parts come in this order.
@@ -32,7 +33,8 @@ impl<R: BufRead> Reader<R> {
     /// # Errors
     /// [`DumpError`]; what is no dump at all is told as a problem of line 1.
     pub fn begin(from: R) -> Result<(Header, Self), DumpError> {
-        let mut this = Self { from, line: Vec::new(), lines: 0, bytes: 0, crc: 0, part: Part::Aggregates };
+        let mut this =
+            Self { from, line: Vec::new(), lines: 0, bytes: 0, crc: 0, part: Part::Aggregates, left_out: None };
         if !this.line()? {
             return Err(DumpError::Cut { lines: 0 });
         }
@@ -83,19 +85,25 @@ impl<R: BufRead> Reader<R> {
         self.bytes
     }
 
+    /// Of a salvage, after its end: how many things of the store are not in it.
+    pub fn left_out(&self) -> Option<u64> {
+        self.left_out
+    }
+
     /// Says that the line just read cannot be used.
     pub fn problem(&self, problem: impl Into<String>) -> DumpError {
         DumpError::Line { line: self.lines.max(1), problem: problem.into() }
     }
 
     fn end(&mut self, end: End) -> Result<Option<Record>, DumpError> {
-        if end != (End { lines: self.lines - 1, crc32c: self.crc }) {
+        if (end.lines, end.crc32c) != (self.lines - 1, self.crc) {
             return Err(DumpError::Damaged);
         }
         if self.line()? {
             return Err(self.problem("it is behind the end"));
         }
         self.part = Part::End;
+        self.left_out = end.left_out;
         Ok(None)
     }
 
@@ -188,7 +196,14 @@ mod tests {
 
     fn header() -> Header {
         let (domain, ceiling) = ("a.example".to_owned(), Version::from_micros(9));
-        Header { format: FORMAT, domain, node: 0xfedc_ba98_7654_3210, ceiling, lost: vec![(1, u64::MAX)] }
+        Header {
+            format: FORMAT,
+            domain,
+            node: 0xfedc_ba98_7654_3210,
+            ceiling,
+            lost: vec![(1, u64::MAX)],
+            salvage: false,
+        }
     }
 
     fn written(records: &[Record]) -> Vec<u8> {

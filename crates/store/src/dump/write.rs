@@ -43,8 +43,20 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// [`DumpError::Io`].
-    pub fn end(mut self) -> Result<W, DumpError> {
-        self.encode(&Record::End(End { lines: self.lines, crc32c: self.crc }))?;
+    pub fn end(self) -> Result<W, DumpError> {
+        self.end_with(None)
+    }
+
+    /// The same of a salvage, in which so many things are not.
+    ///
+    /// # Errors
+    /// [`DumpError::Io`].
+    pub fn end_salvage(self, left_out: u64) -> Result<W, DumpError> {
+        self.end_with(Some(left_out))
+    }
+
+    fn end_with(mut self, left_out: Option<u64>) -> Result<W, DumpError> {
+        self.encode(&Record::End(End { lines: self.lines, crc32c: self.crc, left_out }))?;
         self.to.write_all(&self.line)?;
         self.to.flush()?;
         Ok(self.to)

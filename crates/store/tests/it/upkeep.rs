@@ -18,7 +18,7 @@ use store::{
     Aggregate, Catalogue, Commit, CommitId, EntryId, Guarded, Json, Life, LogKind, NewBody, NewEntry, OpenError,
     Options, Place, Plain, Size, Store,
     dump::DumpError,
-    upkeep::{Existing, Problem, Restored, Standing, UpkeepError, Verdict, load, restore},
+    upkeep::{Existing, Loaded, Problem, Restored, Standing, UpkeepError, Verdict, load, restore},
 };
 use types::{Clock, ManualClock, SeededRng, Timestamp};
 use uuid::Uuid;
@@ -98,7 +98,7 @@ fn checked(folder: &Path) -> Verdict {
     Standing::in_folder(folder).unwrap().check(&tables(), &mut nothing())
 }
 
-fn loaded(dump: &[u8], folder: &Path) -> Result<Restored, UpkeepError> {
+fn loaded(dump: &[u8], folder: &Path) -> Result<Loaded, UpkeepError> {
     load(dump, folder, &domain(), NOW, &mut |_| ())
 }
 
@@ -137,7 +137,7 @@ async fn dump_equal_after_convert() {
     let dump = dumped(&folder_of(&bench));
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("made");
-    assert_eq!(loaded(&dump, &folder).unwrap(), Restored { aside: None });
+    assert_eq!(loaded(&dump, &folder).unwrap(), Loaded { left_out: None });
     assert!(dumped(&folder) == dump, "the dump of what was loaded is the same, byte by byte");
     let (verdict, before) = (checked(&folder), checked(&folder_of(&bench)));
     assert_eq!((&verdict.problems, verdict.counts), (&Vec::new(), before.counts));
@@ -244,7 +244,7 @@ async fn a_dump_that_is_not_whole_leaves_no_store() {
     assert!(matches!(other, Err(UpkeepError::Open(OpenError::OtherDomain { .. }))));
     // A store with nothing in it may be there; one with something may not.
     drop(open_at(&folder, &bench.clock));
-    assert_eq!(loaded(&dump, &folder).unwrap(), Restored { aside: None });
+    assert_eq!(loaded(&dump, &folder).unwrap(), Loaded { left_out: None });
     assert!(dumped(&folder) == dump);
     assert!(matches!(loaded(&dump, &folder), Err(UpkeepError::HoldsStore(_))));
     assert!(dumped(&folder) == dump);
@@ -350,6 +350,62 @@ async fn a_damaged_store_makes_no_backup() {
     let Err(UpkeepError::Damaged { problems: 1, first, file }) = back_up(&folder, &to) else { panic!("it is damaged") };
     assert_eq!((first.table.as_str(), file), ("list", folder.join("store.sqlite")));
     assert!(!to.exists() && !folder.join("backup.partial").exists());
+}
+
+/// What is damaged is left out and named, and what had no more sense without it; the rest is as sound as ever.
+#[tokio::test]
+async fn a_salvage_leaves_out_what_is_damaged() {
+    let bench = Bench::new(Kind::File);
+    furnish(&bench).await;
+    bench.store.close().await;
+    let folder = folder_of(&bench);
+    let whole = dumped(&folder);
+    let salvaged = |folder: &Path| {
+        let mut told = Vec::new();
+        let mut tell = |problem: &Problem| told.push(problem.to_string());
+        let standing = Standing::in_folder(folder).unwrap();
+        let (dump, count) = standing.salvage(Vec::new(), &tables(), &mut tell, &mut nothing()).unwrap();
+        assert_eq!(count, told.len() as u64);
+        (dump, told)
+    };
+    // Of a store that is whole everything is in it.
+    let (dump, told) = salvaged(&folder);
+    assert!(told.is_empty() && records(&dump) == records(&whole), "{told:?}");
+    let first = |dump: &[u8]| String::from_utf8(dump.split(|byte| *byte == b'\n').next().unwrap().to_vec()).unwrap();
+    assert!(first(&dump).contains("\"salvage\":true") && !first(&whole).contains("salvage"));
+    bench
+        .database()
+        .unwrap()
+        .execute_batch(
+            "UPDATE plain SET json = '\"forged\"' WHERE no = 1;
+             UPDATE rows SET bin = x'0102' WHERE key = x'00' AND agg = x'00010000000000000001';
+             UPDATE rows SET json = '7' WHERE key = x'000c' AND agg = x'00010000000000000002';
+             UPDATE body SET crc = crc + 1 WHERE no = 1;
+             DELETE FROM log_name WHERE no = (SELECT max(no) FROM log_name);
+             UPDATE meta SET v = 5 WHERE k = 'clock_ceiling'",
+        )
+        .unwrap();
+    let (dump, told) = salvaged(&folder);
+    let named = |what: &[&str]| told.iter().filter(|told| what.iter().all(|what| told.contains(what))).count();
+    assert_eq!(named(&["list at", "checksum"]), 1, "{told:?}");
+    assert_eq!(named(&["thing at 00010000000000000001", "checksum"]), 1, "{told:?}");
+    assert_eq!(named(&["count at 00010000000000000002", "checksum"]), 1, "{told:?}");
+    assert_eq!(named(&["body at 1", "checksum"]), 1, "{told:?}");
+    assert_eq!(named(&["stream at", "a body that is not there"]), 3, "{told:?}");
+    assert_eq!(named(&["log at log", "1 entry of a log without a name"]), 1, "{told:?}");
+    assert_eq!(told.len(), 8, "{told:?}");
+    let place = tempfile::tempdir().unwrap();
+    assert_eq!(loaded(&dump, place.path()).unwrap(), Loaded { left_out: Some(8) });
+    assert_eq!(checked(place.path()).problems, []);
+    let store = open_at(place.path(), &bench.clock);
+    let view = store.view(THING.of(&1)).await.unwrap();
+    let newest = view.get(&COUNT, &()).await.unwrap().unwrap().version;
+    assert_eq!(view.version(), newest, "a head that was lost is as new as its rows");
+    let mut c = Commit::on(&view);
+    c.put(&COUNT, &(), &Json(1));
+    assert!(store.commit(c).await.unwrap().version > newest);
+    store.close().await;
+    assert_eq!(checked(place.path()).problems, []);
 }
 
 /// A dump does not leave out without a word what it cannot come by.

@@ -18,14 +18,14 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use store::{
     Catalogue,
-    upkeep::{self, Existing, Standing, UpkeepError},
+    upkeep::{self, Existing, Problem, Standing, UpkeepError},
 };
 use types::{Clock, SystemClock};
 
 use super::ConfigFile;
 use crate::output;
 
-/// The exit status of a check that could not be made.
+/// The exit status of a check or a salvage that could not be made.
 const UNABLE: u8 = 2;
 
 /// For standard output and input, in the place of a file.
@@ -53,6 +53,11 @@ pub enum StoreCommand {
         /// The file to write, which must not be there; `-` is standard output
         #[arg(value_name = "FILE")]
         to: PathBuf,
+        /// Leaves out what is damaged, and names it on standard error
+        ///
+        /// The exit status is 0 if nothing was left out, 1 if something was, and 2 if there is no dump.
+        #[arg(long)]
+        salvage: bool,
     },
     /// Makes a store of a dump, in a data folder without one
     ///
@@ -125,11 +130,9 @@ impl Subject {
 pub fn run(command: StoreCommand) -> Result<ExitCode> {
     let tables = backend::tables();
     match command {
-        StoreCommand::Check { subject, json } => check(&subject, &tables, json).or_else(|error| {
-            output::error(&error);
-            Ok(UNABLE.into())
-        }),
-        StoreCommand::Dump { subject, to } => dump(&subject.open()?, &tables, &to),
+        StoreCommand::Check { subject, json } => check(&subject, &tables, json).or_else(unable),
+        StoreCommand::Dump { subject, to, salvage: false } => dump(&subject.open()?, &tables, &to),
+        StoreCommand::Dump { subject, to, salvage: true } => salvage(&subject, &tables, &to).or_else(unable),
         StoreCommand::Load { config, from } => load_dump(&load(&config)?, &from),
         StoreCommand::Backup { config, to } => backup(&load(&config)?, &tables, &to),
         StoreCommand::Restore { config, from, replace } => restore(&load(&config)?, &tables, &from, replace),
@@ -143,6 +146,11 @@ pub fn run(command: StoreCommand) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn unable(error: anyhow::Error) -> Result<ExitCode> {
+    output::error(&error);
+    Ok(UNABLE.into())
 }
 
 fn load(file: &ConfigFile) -> Result<Config> {
@@ -175,6 +183,24 @@ fn dump(standing: &Standing, tables: &Catalogue, to: &Path) -> Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
+fn salvage(subject: &Subject, tables: &Catalogue, to: &Path) -> Result<ExitCode> {
+    let standing = subject.open()?;
+    let bar = Bar::new("saving what is sound");
+    let mut told = |problem: &Problem| bar.aside(&format!("left out: {problem}"));
+    let mut progress = |done, of| bar.at(done, of);
+    let left_out = if to == Path::new(STANDARD) {
+        standing.salvage(io::BufWriter::new(io::stdout().lock()), tables, &mut told, &mut progress)?.1
+    } else {
+        standing.salvage_to(to, tables, &mut told, &mut progress)?
+    };
+    drop(bar);
+    output::note(&format!("{} of {}", report::left_out(left_out), standing.domain()));
+    if to != Path::new(STANDARD) {
+        output::line(format_args!("what is sound of {} is dumped to {}", standing.domain(), to.display()))?;
+    }
+    Ok(if left_out == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 fn load_dump(config: &Config, from: &Path) -> Result<ExitCode> {
     let opened = || io::Result::Ok((File::open(from)?, std::fs::metadata(from)?.len()));
     let (file, size): (Box<dyn Read>, u64) = if from == Path::new(STANDARD) {
@@ -185,10 +211,12 @@ fn load_dump(config: &Config, from: &Path) -> Result<ExitCode> {
     };
     let bar = Bar::new("loading");
     let (data, domain) = (&config.data, &config.domain);
-    upkeep::load(BufReader::with_capacity(1 << 16, file), data, domain, SystemClock.now(), &mut |bytes| {
-        bar.at(bytes, size);
-    })?;
+    let from = BufReader::with_capacity(1 << 16, file);
+    let loaded = upkeep::load(from, data, domain, SystemClock.now(), &mut |bytes| bar.at(bytes, size))?;
     drop(bar);
+    if let Some(left_out) = loaded.left_out {
+        output::note(&format!("warning: this is a salvage of a damaged store: {}", report::left_out(left_out)));
+    }
     output::line(format_args!("{domain} is loaded into {}", data.display()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -247,6 +275,11 @@ impl Bar {
 
     fn says(&self, what: &'static str) {
         self.0.set_message(what);
+    }
+
+    /// Says something beside it.
+    fn aside(&self, text: &str) {
+        self.0.suspend(|| output::note(text));
     }
 
     fn at(&self, done: u64, of: u64) {

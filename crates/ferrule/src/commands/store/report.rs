@@ -40,6 +40,15 @@ pub fn verdict_json(standing: &Standing, verdict: &Verdict) -> Value {
     })
 }
 
+/// How much of a store is not in a salvage.
+pub fn left_out(things: u64) -> String {
+    match things {
+        0 => "nothing was left out".to_owned(),
+        1 => "1 thing was left out".to_owned(),
+        things => format!("{things} things were left out"),
+    }
+}
+
 /// What a newer release has stored beside.
 pub fn unknown(verdict: &Verdict) -> Option<String> {
     let tables: Vec<&str> = verdict.unknown.keys().map(String::as_str).collect();

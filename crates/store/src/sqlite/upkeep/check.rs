@@ -119,14 +119,47 @@ impl Standing {
                 "the ceiling of the clock is below what was handed out",
             );
         }
-        let counted = self.counted.filter(|count| count.node == self.meta.node).map_or(0, |count| count.commits);
-        let lost = counted.saturating_sub(self.meta.commits);
+        let lost = self.lost_commits();
         if lost > 0 {
             check.problem("meta", Some("commits".into()), format!("the last {lost} commits are lost"));
         }
         (check.progress)(total, total);
         check.verdict
     }
+}
+
+/// Whether a guarded row, or a head, is one of its table. Of a table that is not known only its key is looked at.
+pub(super) fn guarded(tables: &Catalogue, of: &[u8], key: &[u8], stored: &Stored) -> Result<(), Corrupt> {
+    let kind = key::tag(of).ok_or(Corrupt("a name shorter than its tag"))?;
+    if let Some(kind) = tables.aggregate(kind) {
+        kind.id.check(of)?;
+    }
+    if key == Head::KEY {
+        return Head::of(stored).and_then(|head| rises(&head));
+    }
+    let tag = key::tag(key).ok_or(Corrupt("a key shorter than its tag"))?;
+    let Some(table) = tables.guarded(tag) else { return Ok(()) };
+    table.key.check(key)?;
+    table.value.check(&stored.cell)?;
+    if kind == table.of { Ok(()) } else { Err(Corrupt("a row in an aggregate of another kind")) }
+}
+
+/// The same of a plain row.
+pub(super) fn plain(tables: &Catalogue, of: &[u8], key: &[u8], stored: &Stored) -> Result<(), Corrupt> {
+    let tag = key::tag(of).ok_or(Corrupt("a name shorter than its tag"))?;
+    if key::tag(key) != Some(tag) {
+        return Err(Corrupt("a key of another table"));
+    }
+    let Some(table) = tables.plain(tag) else { return Ok(()) };
+    table.part.check(of)?;
+    table.key.check(key)?;
+    table.value.check(&stored.cell)
+}
+
+fn rises(head: &Head) -> Result<(), Corrupt> {
+    let newest = head.recent.last().map_or(Version::NEVER, |(_, version)| *version);
+    let rise = head.recent.windows(2).all(|two| two[0].1 < two[1].1) && newest <= head.version;
+    if rise { Ok(()) } else { Err(Corrupt("versions of its commits that do not rise")) }
 }
 
 struct Check<'a> {
@@ -194,15 +227,13 @@ impl Check<'_> {
             if kind.is_none() {
                 self.unknown(&kind_name, of);
             }
-            let head = stored.and_then(|stored| Head::of(&stored));
+            let head = stored.and_then(|stored| {
+                let head = Head::of(&stored)?;
+                rises(&head).map(|()| head)
+            });
             match head {
                 Ok(head) => {
                     self.newest(head.version);
-                    let newest = head.recent.last().map_or(Version::NEVER, |(_, version)| *version);
-                    let rise = head.recent.windows(2).all(|two| two[0].1 < two[1].1) && newest <= head.version;
-                    if !rise {
-                        self.problem(&kind_name, Some(key::show(of)), "the versions of its commits do not rise");
-                    }
                     aggregate.head = Some(head.version);
                 }
                 Err(corrupt) => self.hold(&kind_name, of, &[], Err(corrupt)),
@@ -222,12 +253,7 @@ impl Check<'_> {
         self.newest(stored.version);
         match table {
             None => self.unknown(&name, key),
-            Some(table) => {
-                self.hold(&name, of, key, table.key.check(key).and_then(|()| table.value.check(&stored.cell)));
-                if key::tag(of) != Some(table.of) {
-                    self.problem(&name, Some(shown(of, key)), "it stands in an aggregate of another kind");
-                }
-            }
+            Some(_) => self.hold(&name, of, key, guarded(self.tables, of, key, &stored)),
         }
         if aggregate.head.is_some_and(|head| head < stored.version) {
             self.problem(&name, Some(shown(of, key)), "it is newer than its aggregate");
@@ -244,13 +270,11 @@ impl Check<'_> {
             let name = table.map_or_else(|| unnamed("plain table", of), |table| table.name.to_owned());
             let looked = Stored::take(row, 2, of, key).and_then(|stored| {
                 this.newest(stored.version);
-                if key::tag(key) != key::tag(of) {
-                    return Err(Corrupt("a key of another table"));
+                plain(this.tables, of, key, &stored)?;
+                if table.is_none() {
+                    this.unknown(&name, of);
                 }
-                let Some(table) = table else { return Ok(this.unknown(&name, of)) };
-                table.part.check(of)?;
-                table.key.check(key)?;
-                table.value.check(&stored.cell)
+                Ok(())
             });
             this.hold(&name, of, key, looked);
             Ok(())

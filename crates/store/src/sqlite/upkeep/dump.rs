@@ -45,14 +45,7 @@ impl Standing {
     pub fn dump<W: Write>(&self, to: W, tables: &Catalogue, progress: Progress<'_>) -> Result<W, UpkeepError> {
         self.whole()?;
         let total = self.things().map_err(|error| sqlite(&self.file, &error))?;
-        let header = Header {
-            format: dump::FORMAT,
-            domain: self.meta.domain.clone(),
-            node: self.meta.node,
-            ceiling: self.meta.ceiling,
-            lost: self.meta.lost.spans().to_vec(),
-        };
-        let writer = Writer::begin(to, header)?;
+        let writer = Writer::begin(to, self.header())?;
         let mut dump = Dump { standing: self, tables, writer, total, progress };
         dump.rows("rows")?;
         dump.rows("plain")?;
@@ -74,6 +67,18 @@ impl Standing {
             other => other,
         })?;
         partial.keep()
+    }
+
+    /// What a dump says of the whole store.
+    pub(super) fn header(&self) -> Header {
+        Header {
+            format: dump::FORMAT,
+            domain: self.meta.domain.clone(),
+            node: self.meta.node,
+            ceiling: self.meta.ceiling,
+            lost: self.meta.lost.spans().to_vec(),
+            salvage: false,
+        }
     }
 
     /// How many rows and entries there are.
@@ -129,38 +134,9 @@ impl<W: Write> Dump<'_, W> {
         self.each(table, &sql, |this, row| {
             let (of, key) = (columns::blob(row, 0)?, columns::blob(row, 1)?);
             let stored = Stored::take(row, 2, of, key)?;
-            let record = this.row(table, of, key, stored)?;
+            let record = row_record(this.tables, table, of, key, stored)?;
             this.put(&record)
         })
-    }
-
-    fn row(&self, table: &str, of: &[u8], key: &[u8], stored: Stored) -> Result<Record, Corrupt> {
-        let of = Bytes::copy_from_slice(of);
-        if table == "rows" && key == Head::KEY {
-            let head = Head::of(&stored)?;
-            return Ok(Record::Head(dump::Head {
-                kind: key::tag(&of).and_then(|tag| self.tables.aggregate(tag)).map(|kind| kind.name.to_owned()),
-                of,
-                version: head.version,
-                recent: head.recent.into_iter().map(|(id, version)| (id.0, version)).collect(),
-                expires: stored.expires,
-            }));
-        }
-        let tag = key::tag(key);
-        let name = match table {
-            "rows" => tag.and_then(|tag| self.tables.guarded(tag)).map(|table| table.name),
-            _ => tag.and_then(|tag| self.tables.plain(tag)).map(|table| table.name),
-        };
-        let row = dump::Row {
-            of,
-            table: name.map(str::to_owned),
-            key: Bytes::copy_from_slice(key),
-            version: stored.version,
-            json: stored.cell.json,
-            bin: stored.cell.bin,
-            expires: stored.expires,
-        };
-        Ok(if table == "rows" { Record::Row(row) } else { Record::Plain(row) })
     }
 
     fn bodies(&mut self) -> Result<(), UpkeepError> {
@@ -228,6 +204,42 @@ impl<W: Write> Dump<'_, W> {
         }
         Ok(())
     }
+}
+
+/// A row of one of the two tables of rows, or a head.
+pub(super) fn row_record(
+    tables: &Catalogue,
+    table: &str,
+    of: &[u8],
+    key: &[u8],
+    stored: Stored,
+) -> Result<Record, Corrupt> {
+    let of = Bytes::copy_from_slice(of);
+    if table == "rows" && key == Head::KEY {
+        let head = Head::of(&stored)?;
+        return Ok(Record::Head(dump::Head {
+            kind: key::tag(&of).and_then(|tag| tables.aggregate(tag)).map(|kind| kind.name.to_owned()),
+            of,
+            version: head.version,
+            recent: head.recent.into_iter().map(|(id, version)| (id.0, version)).collect(),
+            expires: stored.expires,
+        }));
+    }
+    let tag = key::tag(key);
+    let name = match table {
+        "rows" => tag.and_then(|tag| tables.guarded(tag)).map(|table| table.name),
+        _ => tag.and_then(|tag| tables.plain(tag)).map(|table| table.name),
+    };
+    let row = dump::Row {
+        of,
+        table: name.map(str::to_owned),
+        key: Bytes::copy_from_slice(key),
+        version: stored.version,
+        json: stored.cell.json,
+        bin: stored.cell.bin,
+        expires: stored.expires,
+    };
+    Ok(if table == "rows" { Record::Row(row) } else { Record::Plain(row) })
 }
 
 /// The columns `tick, key, meta, body, body_ref, expires, crc` of an entry.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use types::{Domain, Timestamp};
 
-use super::{Existing, Restored, UpkeepError, ceiling_of, copy::on_its_own, install::Site, open_flags, sqlite};
+use super::{Existing, UpkeepError, ceiling_of, copy::on_its_own, install::Site, open_flags, sqlite};
 use crate::{
     Cell, CommitId, EntryId, OpenError, Version, checksum,
     dump::{self, Body, Entry, Header, Log, Reader, Record},
@@ -19,6 +19,13 @@ use crate::{
 
 /// Lines between two reports.
 const REPORT: u64 = 1000;
+
+/// What became of loading a dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Of a salvage: how many things of the old store are not in the new one.
+    pub left_out: Option<u64>,
+}
 
 /// Makes a store of a dump, in a data folder in which nobody works and which holds none, or an empty one. It gets its name
 /// once all of the dump is in it and has proved to be whole. `progress` hears how many bytes were read.
@@ -34,7 +41,7 @@ pub fn load(
     domain: &Domain,
     now: Timestamp,
     progress: &mut dyn FnMut(u64),
-) -> Result<Restored, UpkeepError> {
+) -> Result<Loaded, UpkeepError> {
     let (header, reader) = Reader::begin(dump)?;
     if header.domain != domain.as_str() {
         return Err(OpenError::OtherDomain { stored: header.domain, asked: domain.clone() }.into());
@@ -43,7 +50,7 @@ pub fn load(
     let before = ceiling_of(folder);
     let filled = fill(site.copying(), domain, &header, before, reader, progress);
     match filled {
-        Ok(()) => site.install(now),
+        Ok(loaded) => site.install(now).map(|_| loaded),
         Err(error) => {
             site.leave();
             Err(error)
@@ -58,7 +65,7 @@ fn fill(
     before: Version,
     mut reader: Reader<impl BufRead>,
     progress: &mut dyn FnMut(u64),
-) -> Result<(), UpkeepError> {
+) -> Result<Loaded, UpkeepError> {
     let failed = |error: rusqlite::Error| sqlite(file, &error);
     let ceiling = tick_of_version(header.ceiling);
     if version_of_tick(ceiling) != header.ceiling {
@@ -70,7 +77,9 @@ fn fill(
     conn.pragma_update(None, "synchronous", "off").map_err(failed)?;
     conn.execute_batch("BEGIN").map_err(failed)?;
     schema::create(&conn, domain, header.node).map_err(failed)?;
-    let mut loading = Loading { conn: &conn, node: header.node, ceiling, newest: 0, log: None };
+    // A damaged store may have lost what its ceiling was.
+    let most = if header.salvage { u64::MAX } else { ceiling };
+    let mut loading = Loading { conn: &conn, node: header.node, ceiling: most, newest: 0, log: None };
     let mut lines = 0_u64;
     while let Some(record) = reader.next()? {
         match loading.take(record) {
@@ -91,13 +100,14 @@ fn fill(
     progress(reader.bytes());
     let mut lost = Lost::of(header.lost.clone());
     lost.begin(loading.newest);
-    schema::set_ceiling(&conn, header.ceiling.max(before))
+    schema::set_ceiling(&conn, header.ceiling.max(before).max(version_of_tick(loading.newest)))
         .and_then(|()| schema::set_lost(&conn, &lost))
         .map_err(failed)?;
     upkeep_step();
     conn.execute_batch("COMMIT").map_err(failed)?;
     upkeep_step();
-    on_its_own(&conn).map_err(failed)
+    on_its_own(&conn).map_err(failed)?;
+    Ok(Loaded { left_out: reader.left_out() })
 }
 
 /// Why a line was not taken.

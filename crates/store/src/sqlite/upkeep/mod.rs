@@ -6,6 +6,7 @@ mod copy;
 mod dump;
 mod install;
 mod load;
+mod salvage;
 mod stats;
 
 use std::{
@@ -27,7 +28,7 @@ use crate::{Corrupt, OpenError, Version, dump::DumpError, key};
 pub use backup::{Restored, restore};
 pub use check::{Counts, Problem, Verdict};
 pub use install::Existing;
-pub use load::load;
+pub use load::{Loaded, load};
 pub use stats::{LogStats, Stats, TableStats};
 
 /// Hears how much is done of how much. The unit is that of the thing.
@@ -154,15 +155,19 @@ impl Standing {
 
     /// Refuses a store that has lost its last commits: a copy of it would not say so.
     fn whole(&self) -> Result<(), UpkeepError> {
-        let found = self.meta.commits;
-        match self.counted {
-            Some(count) if count.node == self.meta.node && count.commits > found => {
-                let folder = self.file.parent().unwrap_or(&self.file).to_owned();
-                let counter = Counter::path(&folder);
-                Err(OpenError::LostCommits { folder, counter, found, counted: count.commits }.into())
-            }
-            _ => Ok(()),
+        let (found, lost) = (self.meta.commits, self.lost_commits());
+        if lost == 0 {
+            return Ok(());
         }
+        let folder = self.file.parent().unwrap_or(&self.file).to_owned();
+        let counter = Counter::path(&folder);
+        Err(OpenError::LostCommits { folder, counter, found, counted: found + lost }.into())
+    }
+
+    /// How many commits were acknowledged that are not there.
+    fn lost_commits(&self) -> u64 {
+        let counted = self.counted.filter(|count| count.node == self.meta.node).map_or(0, |count| count.commits);
+        counted.saturating_sub(self.meta.commits)
     }
 
     fn open(file: PathBuf, shown: &Path) -> Result<Self, UpkeepError> {

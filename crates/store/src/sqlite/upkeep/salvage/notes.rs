@@ -1,0 +1,133 @@
+//! What was found while salvaging, in an own database for the time being: there may be more of it than memory holds.
+
+use rusqlite::{Connection, Error, OptionalExtension, Row};
+
+use crate::Version;
+
+const TABLES: &str = "
+PRAGMA journal_mode = off;
+PRAGMA synchronous = off;
+-- Rows that are sound, by their space.
+CREATE TABLE found(space INTEGER, of BLOB, key BLOB, no INTEGER, version INTEGER, PRIMARY KEY(space, of, key)) WITHOUT ROWID;
+-- Rows that could be read, sound or not.
+CREATE TABLE tried(space INTEGER, no INTEGER, PRIMARY KEY(space, no)) WITHOUT ROWID;
+-- Rows of which an index tells.
+CREATE TABLE indexed(space INTEGER, no INTEGER, of BLOB, key BLOB, PRIMARY KEY(space, no)) WITHOUT ROWID;
+CREATE TABLE body(no INTEGER PRIMARY KEY, used INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE log(no INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, memory INTEGER);
+-- Entries that are sound.
+CREATE TABLE entry(pos INTEGER PRIMARY KEY);
+BEGIN;
+";
+
+pub(super) struct Notes(Connection);
+
+/// Where a row stands.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) of: Vec<u8>,
+    pub(super) key: Vec<u8>,
+    pub(super) no: i64,
+}
+
+impl Notes {
+    pub(super) fn begin() -> Result<Self, Error> {
+        // A file of SQLite's own, which is gone with this.
+        let conn = Connection::open("")?;
+        conn.execute_batch(TABLES)?;
+        Ok(Self(conn))
+    }
+
+    fn put(&self, sql: &str, values: impl rusqlite::Params) -> Result<bool, Error> {
+        Ok(self.0.prepare_cached(sql)?.execute(values)? > 0)
+    }
+
+    /// `false` if there is one of that key.
+    pub(super) fn found(
+        &self,
+        space: i64,
+        (of, key): (&[u8], &[u8]),
+        no: i64,
+        version: Version,
+    ) -> Result<bool, Error> {
+        let version = version.micros().cast_signed();
+        self.put("INSERT OR IGNORE INTO found VALUES (?1, ?2, ?3, ?4, ?5)", (space, of, key, no, version))
+    }
+
+    pub(super) fn tried(&self, space: i64, no: i64) -> Result<bool, Error> {
+        self.put("INSERT OR IGNORE INTO tried VALUES (?1, ?2)", (space, no))
+    }
+
+    pub(super) fn indexed(&self, space: i64, of: &[u8], key: &[u8], no: i64) -> Result<bool, Error> {
+        self.put("INSERT OR IGNORE INTO indexed VALUES (?1, ?2, ?3, ?4)", (space, no, of, key))
+    }
+
+    pub(super) fn body(&self, no: i64) -> Result<bool, Error> {
+        self.put("INSERT OR IGNORE INTO body(no) VALUES (?1)", [no])
+    }
+
+    /// `false` if there is no such body.
+    pub(super) fn uses(&self, body: i64) -> Result<bool, Error> {
+        self.put("UPDATE body SET used = 1 WHERE no = ?1", [body])
+    }
+
+    /// `false` if there is a log of that number or name.
+    pub(super) fn log(&self, no: i64, name: &[u8], memory: Option<i64>) -> Result<bool, Error> {
+        let new = self.put("INSERT OR IGNORE INTO log VALUES (?1, ?2, ?3)", (no, name, memory))?;
+        Ok(new || self.put("UPDATE log SET memory = ?3 WHERE no = ?1 AND name = ?2", (no, name, memory))?)
+    }
+
+    pub(super) fn entry(&self, pos: i64) -> Result<bool, Error> {
+        self.put("INSERT OR IGNORE INTO entry VALUES (?1)", [pos])
+    }
+
+    /// The newest row of an aggregate.
+    pub(super) fn newest(&self, space: i64, of: &[u8]) -> Result<Version, Error> {
+        let mut statement = self.0.prepare_cached("SELECT max(version) FROM found WHERE space = ?1 AND of = ?2")?;
+        let newest: Option<i64> = statement.query_row((space, of), |row| row.get(0)).optional()?.flatten();
+        Ok(Version::from_micros(newest.unwrap_or(0).cast_unsigned()))
+    }
+
+    /// The next sound row behind a place.
+    pub(super) fn next_found(&self, space: i64, behind: Option<&Place>) -> Result<Option<Place>, Error> {
+        let (of, key) = behind.map_or((&[][..], &[][..]), |place| (&place.of, &place.key));
+        let sql = "SELECT of, key, no FROM found WHERE space = ?1 AND (of, key) > (?2, ?3) ORDER BY of, key LIMIT 1";
+        self.0.prepare_cached(sql)?.query_row((space, of, key), place).optional()
+    }
+
+    /// The next row behind a number that an index tells of and that could not be read.
+    pub(super) fn next_missing(&self, space: i64, behind: i64) -> Result<Option<Place>, Error> {
+        let sql = "SELECT of, key, no FROM indexed AS i WHERE space = ?1 AND no > ?2
+                   AND NOT EXISTS (SELECT 1 FROM tried WHERE space = ?1 AND no = i.no) ORDER BY no LIMIT 1";
+        self.0.prepare_cached(sql)?.query_row((space, behind), place).optional()
+    }
+
+    /// The next body that an entry has.
+    pub(super) fn next_body(&self, behind: i64) -> Result<Option<i64>, Error> {
+        let sql = "SELECT no FROM body WHERE no > ?1 AND used = 1 ORDER BY no LIMIT 1";
+        self.0.prepare_cached(sql)?.query_row([behind], |row| row.get(0)).optional()
+    }
+
+    /// The next log by number.
+    pub(super) fn next_number(&self, behind: i64) -> Result<Option<(i64, Vec<u8>)>, Error> {
+        let sql = "SELECT no, name FROM log WHERE no > ?1 ORDER BY no LIMIT 1";
+        self.0.prepare_cached(sql)?.query_row([behind], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    }
+
+    /// The next log by name.
+    pub(super) fn next_log(&self, behind: &[u8]) -> Result<Option<(i64, Vec<u8>, Option<i64>)>, Error> {
+        let sql = "SELECT no, name, memory FROM log WHERE name > ?1 ORDER BY name LIMIT 1";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        self.0.prepare_cached(sql)?.query_row([behind], read).optional()
+    }
+
+    /// The next sound entry of a log.
+    pub(super) fn next_entry(&self, behind: i64, before: i64) -> Result<Option<i64>, Error> {
+        let sql = "SELECT pos FROM entry WHERE pos > ?1 AND pos < ?2 ORDER BY pos LIMIT 1";
+        self.0.prepare_cached(sql)?.query_row((behind, before), |row| row.get(0)).optional()
+    }
+}
+
+fn place(row: &Row<'_>) -> Result<Place, Error> {
+    Ok(Place { of: row.get(0)?, key: row.get(1)?, no: row.get(2)? })
+}

@@ -1,0 +1,354 @@
+//! What is sound: looking at everything, and noting it.
+
+use std::io::Write;
+
+use rusqlite::Row;
+
+use super::{
+    Salvage, Space,
+    notes::Place,
+    walk::{Found, Walk, is_damage},
+};
+use crate::{
+    Catalogue, Corrupt, checksum,
+    engine::Head,
+    key,
+    sqlite::{
+        columns::{self, Stored},
+        upkeep::{UpkeepError, check, dump::entry, shown, sqlite, unnamed},
+    },
+};
+
+/// All numbers of rows.
+const ALL: (i64, i64) = (i64::MIN, i64::MAX);
+
+pub(super) fn guarded_name(tables: &Catalogue, key: &[u8]) -> String {
+    let table = key::tag(key).and_then(|tag| tables.guarded(tag));
+    table.map_or_else(|| unnamed("guarded table", key), |table| table.name.to_owned())
+}
+
+impl<W: Write> Salvage<'_, W> {
+    /// By the index first, from both ends, which gives what cannot be read a name. Then by number.
+    pub(super) fn look_at_rows(&mut self, space: Space) -> Result<(), UpkeepError> {
+        let whole = self.look_at_index(space)?;
+        let table = space.table();
+        let sql = format!(
+            "SELECT no, agg, key, version, json, bin, expires, crc FROM {table} NOT INDEXED
+             WHERE no BETWEEN ?1 AND ?2 ORDER BY no"
+        );
+        self.walk(&sql, 0, ALL, &mut |this, found| match found {
+            Found::Row(row) => this.row(space, row),
+            // What was there is in the index.
+            Found::Gap(..) if whole => Ok(()),
+            Found::Gap(from, upto) => {
+                this.leave_out(table, None, gap("row", from, upto));
+                Ok(())
+            }
+        })?;
+        let mut behind = i64::MIN;
+        while let Some(place) = self.noted(|notes| notes.next_missing(space as i64, behind))? {
+            behind = place.no;
+            let sql = format!("SELECT no, agg, key, version, json, bin, expires, crc FROM {table} WHERE no = ?1");
+            if !self.row_at(space, &sql, place.no)? {
+                let name = self.name(space, &place.of, &place.key);
+                self.leave_out(&name, Some(shown(&place.of, &place.key)), "it cannot be read");
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what an index tells of. Says whether that is all.
+    fn look_at_index(&mut self, space: Space) -> Result<bool, UpkeepError> {
+        let table = space.table();
+        let sql = |order: &str| {
+            format!(
+                "SELECT agg, key, no FROM {table} INDEXED BY sqlite_autoindex_{table}_1 ORDER BY agg {order}, key {order}"
+            )
+        };
+        let whole = self.along_index(space, &sql("ASC"))?;
+        if !whole {
+            self.along_index(space, &sql("DESC"))?;
+        }
+        Ok(whole)
+    }
+
+    /// Says whether it came to the end.
+    fn along_index(&mut self, space: Space, sql: &str) -> Result<bool, UpkeepError> {
+        let conn = self.conn();
+        let mut last = None::<Place>;
+        let mut direction = None;
+        let looked = conn.prepare(sql).and_then(|mut statement| {
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let place = columns::blob(row, 0).and_then(|of| {
+                    let (of, key) = (of.to_vec(), columns::blob(row, 1)?.to_vec());
+                    Ok(Place { of, key, no: columns::number(row, 2)? })
+                });
+                let Ok(place) = place else { continue };
+                if let Some(last) = &last {
+                    let order = (&place.of, &place.key).cmp(&(&last.of, &last.key));
+                    // Pages that lead to each other.
+                    if order.is_eq() || direction.is_some_and(|direction| direction != order) {
+                        return Ok(false);
+                    }
+                    direction = Some(order);
+                }
+                self.notes.indexed(space as i64, &place.of, &place.key, place.no)?;
+                last = Some(place);
+            }
+            Ok(true)
+        });
+        match looked {
+            Err(error) if is_damage(&error) => Ok(false),
+            other => other.map_err(|error| self.failed(&error)),
+        }
+    }
+
+    fn row_at(&mut self, space: Space, sql: &str, no: i64) -> Result<bool, UpkeepError> {
+        let conn = self.conn();
+        let file = self.standing.file.clone();
+        let failed = |error: rusqlite::Error| sqlite(&file, &error);
+        let mut statement = match conn.prepare_cached(sql) {
+            Err(error) if is_damage(&error) => return Ok(false),
+            other => other.map_err(failed)?,
+        };
+        let mut rows = statement.query([no]).map_err(failed)?;
+        match rows.next() {
+            Ok(Some(row)) => self.row(space, row).map(|()| true),
+            Ok(None) => Ok(false),
+            Err(error) if is_damage(&error) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Looks at a row that could be read.
+    fn row(&mut self, space: Space, row: &Row<'_>) -> Result<(), UpkeepError> {
+        self.step();
+        let number = |at| columns::number(row, at).unwrap_or_default();
+        let no = number(0);
+        self.noted(|notes| notes.tried(space as i64, no))?;
+        let (of, key) = match (columns::blob(row, 1), columns::blob(row, 2)) {
+            (Ok(of), Ok(key)) => (of, key),
+            (Err(Corrupt(what)), _) | (_, Err(Corrupt(what))) => {
+                self.leave_out(space.table(), Some(format!("row {no}")), what);
+                return Ok(());
+            }
+        };
+        let looked = Stored::take(row, 3, of, key).and_then(|stored| {
+            match space {
+                Space::Guarded => check::guarded(self.tables, of, key, &stored)?,
+                Space::Plain => check::plain(self.tables, of, key, &stored)?,
+            }
+            Ok(stored.version)
+        });
+        let noted = match looked {
+            Ok(version) if self.noted(|notes| notes.found(space as i64, (of, key), no, version))? => Ok(()),
+            Ok(_) => Err(Corrupt("another row of the same key")),
+            Err(corrupt) => Err(corrupt),
+        };
+        if let Err(Corrupt(what)) = noted {
+            let name = self.name(space, of, key);
+            self.leave_out(&name, Some(shown(of, key)), what);
+        }
+        Ok(())
+    }
+
+    fn name(&self, space: Space, of: &[u8], key: &[u8]) -> String {
+        match space {
+            Space::Guarded if key == Head::KEY => {
+                let kind = key::tag(of).and_then(|tag| self.tables.aggregate(tag));
+                kind.map_or_else(|| unnamed("aggregate", of), |kind| kind.name.to_owned())
+            }
+            Space::Guarded => guarded_name(self.tables, key),
+            Space::Plain => {
+                let table = key::tag(of).and_then(|tag| self.tables.plain(tag));
+                table.map_or_else(|| unnamed("plain table", of), |table| table.name.to_owned())
+            }
+        }
+    }
+
+    pub(super) fn look_at_bodies(&mut self) -> Result<(), UpkeepError> {
+        let sql = "SELECT no, bytes, crc FROM body WHERE no BETWEEN ?1 AND ?2 ORDER BY no";
+        self.walk(sql, 0, ALL, &mut |this, found| {
+            match found {
+                Found::Row(row) => {
+                    this.step();
+                    let no = columns::number(row, 0).unwrap_or_default();
+                    let fits =
+                        columns::blob(row, 1).map(|bytes| i64::from(checksum::body(bytes))) == columns::number(row, 2);
+                    if fits {
+                        this.noted(|notes| notes.body(no))?;
+                    } else {
+                        this.leave_out("body", Some(no.to_string()), "a checksum that does not fit");
+                    }
+                }
+                Found::Gap(from, upto) => this.leave_out("body", None, gap("body", from, upto)),
+            }
+            Ok(())
+        })
+    }
+
+    /// The logs, and their entries by the bodies that there are.
+    pub(super) fn look_at_logs(&mut self) -> Result<(), UpkeepError> {
+        let conn = self.conn();
+        // A name that only the index has is as good.
+        let looked = conn
+            .prepare("SELECT name, no FROM log_name INDEXED BY sqlite_autoindex_log_name_1 ORDER BY name")
+            .and_then(|mut statement| {
+                let mut rows = statement.query([])?;
+                let mut last = Vec::new();
+                while let Some(row) = rows.next()? {
+                    let (Ok(name), Ok(no)) = (columns::blob(row, 0), columns::number(row, 1)) else { continue };
+                    if *name <= *last {
+                        return Ok(false);
+                    }
+                    last = name.to_vec();
+                    if self.is_name(name) {
+                        self.notes.log(no, name, None)?;
+                    }
+                }
+                Ok(true)
+            });
+        let whole = match looked {
+            Err(error) if is_damage(&error) => false,
+            other => other.map_err(|error| self.failed(&error))?,
+        };
+        let sql = "SELECT no, name, memory FROM log_name WHERE no BETWEEN ?1 AND ?2 ORDER BY no";
+        self.walk(sql, 0, ALL, &mut |this, found| {
+            match found {
+                Found::Row(row) => {
+                    let no = columns::number(row, 0).unwrap_or_default();
+                    let name = columns::blob(row, 1).ok().filter(|name| this.is_name(name));
+                    let memory = columns::number(row, 2).ok();
+                    let noted = name.map(|name| this.noted(|notes| notes.log(no, name, memory))).transpose()?;
+                    if noted != Some(true) {
+                        this.leave_out("log_name", Some(no.to_string()), "another name than an index has");
+                    }
+                }
+                Found::Gap(..) if whole => {}
+                Found::Gap(from, upto) => this.leave_out("log_name", None, gap("log", from, upto)),
+            }
+            Ok(())
+        })?;
+        let (mut behind, mut ended) = (i64::MIN, i64::MIN);
+        while let Some((no, name)) = self.noted(|notes| notes.next_number(behind))? {
+            let (first, last) = (no << 32, (no << 32) | 0xffff_ffff);
+            self.nobodys(ended, first)?;
+            self.entries(&name, first, last)?;
+            (behind, ended) = (no, last);
+        }
+        self.nobodys(ended, i64::MAX)
+    }
+
+    fn is_name(&self, name: &[u8]) -> bool {
+        match key::tag(name).map(|tag| self.tables.log(tag)) {
+            Some(Some(kind)) => kind.id.check(name).is_ok(),
+            Some(None) => true,
+            None => false,
+        }
+    }
+
+    fn entries(&mut self, name: &[u8], first: i64, last: i64) -> Result<(), UpkeepError> {
+        let kind = key::tag(name).and_then(|tag| self.tables.log(tag));
+        let kind = kind.map_or_else(|| unnamed("log", name), |kind| kind.name.to_owned());
+        let sql = "SELECT tick, key, meta, body, body_ref, expires, crc, pos FROM log
+                   WHERE pos BETWEEN ?1 AND ?2 ORDER BY pos";
+        let mut newest = None;
+        self.walk(sql, 7, (first, last), &mut |this, found| {
+            match found {
+                Found::Row(row) => {
+                    this.step();
+                    let entry = entry(row, name, this.standing.meta.node).and_then(|entry| {
+                        if newest.is_some_and(|newest| newest >= entry.id) {
+                            return Err(Corrupt("an id that is not above that of the entry before it"));
+                        }
+                        Ok(entry)
+                    });
+                    let entry = match entry {
+                        Ok(entry) => match entry.shared {
+                            Some(body) if !this.noted(|notes| notes.uses(body.cast_signed()))? => {
+                                Err(Corrupt("a body that is not there, or damaged"))
+                            }
+                            _ => Ok(entry),
+                        },
+                        Err(corrupt) => Err(corrupt),
+                    };
+                    match entry {
+                        Ok(entry) => {
+                            newest = Some(entry.id);
+                            let pos = columns::number(row, 7).unwrap_or_default();
+                            this.noted(|notes| notes.entry(pos))?;
+                        }
+                        Err(Corrupt(what)) => {
+                            let tick = columns::number(row, 0).unwrap_or_default().cast_unsigned();
+                            let id = crate::EntryId::new(tick, this.standing.meta.node);
+                            this.leave_out(&kind, Some(format!("{} {id}", key::show(name))), what);
+                        }
+                    }
+                }
+                Found::Gap(from, upto) => {
+                    let from = if from == first { ALL.0 } else { from & 0xffff_ffff };
+                    let upto = if upto == last { ALL.1 } else { upto & 0xffff_ffff };
+                    this.leave_out(&kind, Some(key::show(name)), gap("entry", from, upto));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Entries between two logs, of one whose name is lost.
+    fn nobodys(&mut self, behind: i64, before: i64) -> Result<(), UpkeepError> {
+        if before.saturating_sub(behind) <= 1 {
+            return Ok(());
+        }
+        let mut counted = None::<(i64, u64)>;
+        let sql = "SELECT pos FROM log WHERE pos BETWEEN ?1 AND ?2 ORDER BY pos";
+        let tell = |this: &mut Self, counted: Option<(i64, u64)>| {
+            if let Some((no, count)) = counted {
+                let entries = if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") };
+                this.leave_out("log", Some(format!("log {no}")), format!("{entries} of a log without a name"));
+            }
+        };
+        self.walk(sql, 0, (behind.saturating_add(1), before.saturating_sub(1)), &mut |this, found| {
+            match found {
+                Found::Row(row) => {
+                    let no = columns::number(row, 0).unwrap_or_default() >> 32;
+                    counted = match counted {
+                        Some((last, count)) if last == no => Some((no, count + 1)),
+                        other => {
+                            tell(this, other);
+                            Some((no, 1))
+                        }
+                    };
+                }
+                Found::Gap(from, upto) => this.leave_out("log", None, gap("entry", from, upto)),
+            }
+            Ok(())
+        })?;
+        tell(self, counted);
+        Ok(())
+    }
+
+    fn walk(
+        &mut self,
+        sql: &str,
+        at: usize,
+        (from, upto): (i64, i64),
+        meet: &mut dyn FnMut(&mut Self, Found<'_>) -> Result<(), UpkeepError>,
+    ) -> Result<(), UpkeepError> {
+        let (conn, file) = (self.conn(), self.standing.file.clone());
+        let walk = Walk { conn, sql, at, failed: &|error| sqlite(&file, &error) };
+        walk.through(from, upto, &mut |found| meet(self, found))
+    }
+}
+
+/// Says what cannot be read.
+fn gap(what: &str, from: i64, upto: i64) -> String {
+    match (from, upto) {
+        ALL => "nothing of it can be read".to_owned(),
+        (i64::MIN, upto) => format!("it cannot be read up to {what} {upto}"),
+        (from, i64::MAX) => format!("it cannot be read from {what} {from} on"),
+        (from, upto) if from == upto => format!("{what} {from} cannot be read"),
+        (from, upto) => format!("it cannot be read from {what} {from} to {upto}"),
+    }
+}
