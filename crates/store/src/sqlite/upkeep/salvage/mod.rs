@@ -24,7 +24,7 @@ use crate::{
     key,
     sqlite::columns::{self, Stored},
 };
-use notes::Notes;
+use notes::{Named, Notes};
 use walk::is_damage;
 
 /// Things between two reports.
@@ -234,7 +234,7 @@ impl<'a, W: Write> Salvage<'a, W> {
 
     fn write_logs(&mut self) -> Result<(), UpkeepError> {
         let mut last = Vec::new();
-        while let Some((no, name, memory)) = self.noted(|notes| notes.next_log(&last))? {
+        while let Some(Named { no, name, memory }) = self.noted(|notes| notes.next_log(&last))? {
             let kind = key::tag(&name).and_then(|tag| self.tables.log(tag));
             // It is told to readers beyond the expiry: what the release says is as good.
             let declared = kind.map_or(0, |kind| i64::try_from(kind.memory.as_micros()).unwrap_or(i64::MAX));

@@ -30,6 +30,14 @@ pub(super) struct Place {
     pub(super) no: i64,
 }
 
+/// A log with its name.
+pub(super) struct Named {
+    pub(super) no: i64,
+    pub(super) name: Vec<u8>,
+    /// If it could be read.
+    pub(super) memory: Option<i64>,
+}
+
 impl Notes {
     pub(super) fn begin() -> Result<Self, Error> {
         // A file of SQLite's own, which is gone with this.
@@ -109,16 +117,15 @@ impl Notes {
     }
 
     /// The next log by number.
-    pub(super) fn next_number(&self, behind: i64) -> Result<Option<(i64, Vec<u8>)>, Error> {
-        let sql = "SELECT no, name FROM log WHERE no > ?1 ORDER BY no LIMIT 1";
-        self.0.prepare_cached(sql)?.query_row([behind], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    pub(super) fn next_number(&self, behind: i64) -> Result<Option<Named>, Error> {
+        let sql = "SELECT no, name, memory FROM log WHERE no > ?1 ORDER BY no LIMIT 1";
+        self.0.prepare_cached(sql)?.query_row([behind], named).optional()
     }
 
     /// The next log by name.
-    pub(super) fn next_log(&self, behind: &[u8]) -> Result<Option<(i64, Vec<u8>, Option<i64>)>, Error> {
+    pub(super) fn next_log(&self, behind: &[u8]) -> Result<Option<Named>, Error> {
         let sql = "SELECT no, name, memory FROM log WHERE name > ?1 ORDER BY name LIMIT 1";
-        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-        self.0.prepare_cached(sql)?.query_row([behind], read).optional()
+        self.0.prepare_cached(sql)?.query_row([behind], named).optional()
     }
 
     /// The next sound entry of a log.
@@ -130,4 +137,8 @@ impl Notes {
 
 fn place(row: &Row<'_>) -> Result<Place, Error> {
     Ok(Place { of: row.get(0)?, key: row.get(1)?, no: row.get(2)? })
+}
+
+fn named(row: &Row<'_>) -> Result<Named, Error> {
+    Ok(Named { no: row.get(0)?, name: row.get(1)?, memory: row.get(2)? })
 }

@@ -6,7 +6,7 @@ use rusqlite::Row;
 
 use super::{
     Salvage, Space,
-    notes::Place,
+    notes::{Named, Place},
     walk::{Found, Walk, is_damage},
 };
 use crate::{
@@ -231,7 +231,7 @@ impl<W: Write> Salvage<'_, W> {
             Ok(())
         })?;
         let (mut behind, mut ended) = (i64::MIN, i64::MIN);
-        while let Some((no, name)) = self.noted(|notes| notes.next_number(behind))? {
+        while let Some(Named { no, name, .. }) = self.noted(|notes| notes.next_number(behind))? {
             let (first, last) = (no << 32, (no << 32) | 0xffff_ffff);
             self.nobodys(ended, first)?;
             self.entries(&name, first, last)?;
