@@ -91,7 +91,8 @@ pub enum CommitError {
         /// The limit.
         what: Limit,
     },
-    /// The queue is full, the disk is full, or the engine does not answer. Nothing happened and nothing will.
+    /// The queue is full, the disk is full, or the engine does not answer. Nothing happened and nothing will: this time, if
+    /// the commit was sent before.
     #[error("the store is not available, retry after {retry_after:?}")]
     Unavailable {
         /// When to try again.

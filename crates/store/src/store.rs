@@ -175,6 +175,10 @@ impl Store {
     ///
     /// # Errors
     /// See [`CommitError`]; all but `OutcomeUnknown` mean that nothing happened and nothing will.
+    ///
+    /// Of a commit that is sent again under its id they tell of this time alone: one that was done the first time may be
+    /// answered `Unavailable` now, by a store that did not come to look. It is done all the same, and who wants to know
+    /// sends it once more.
     pub async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
         match self.raw(commit)? {
             Some(raw) => self.0.engine.commit(&raw, self.0.deadline).await,

@@ -14,8 +14,12 @@ use crate::limits;
 /// How a step ended.
 pub(super) enum Outcome {
     Ended(Result<Step<Json>, Failed>),
+    /// It is not due yet.
+    Early(Timestamp),
     /// The process has no work of that kind; another, newer one may.
     Unknown,
+    /// Its entry says nothing that this release understands, for this reason.
+    Unreadable(String),
 }
 
 /// Where a job goes.
@@ -46,15 +50,43 @@ pub(super) fn fresh(staged: Staged, now: Timestamp) -> (JobRow, Timestamp) {
 /// A job whose entry says nothing that this release understands: it is kept as it is, for the operator and a newer one.
 pub(super) fn unreadable(body: &[u8], error: &str, now: Timestamp) -> JobRow {
     let args = Json::String(String::from_utf8_lossy(body).into_owned());
-    let (row, _) = fresh(Staged { kind: String::new(), args, at: None }, now);
-    let error = Some(cut(format!("it cannot be read: {error}")));
-    JobRow { state: State::Parked, failures: limits::JOB_FAILURES, error, ..row }
+    let (mut row, _) = fresh(Staged { kind: String::new(), args, at: None }, now);
+    park_unread(&mut row, error);
+    row
+}
+
+fn park_unread(row: &mut JobRow, error: &str) {
+    row.state = State::Parked;
+    row.failures = limits::JOB_FAILURES;
+    row.error = Some(cut(format!("it cannot be read: {error}")));
+}
+
+/// Reads a job once more that could not be read when it was taken in: whoever does that now may be a newer release. Says
+/// what is to become of it where there is no step to run.
+pub(super) fn read_again(row: &mut JobRow, now: Timestamp) -> Option<Outcome> {
+    let Json::String(body) = &row.args else { return None };
+    if !row.kind.is_empty() {
+        return None;
+    }
+    match serde_json::from_str(body) {
+        Ok(staged) => {
+            let (read, due) = fresh(staged, now);
+            *row = JobRow { since: row.since, ..read };
+            (due > now).then_some(Outcome::Early(due))
+        }
+        Err(error) => Some(Outcome::Unreadable(error.to_string())),
+    }
 }
 
 /// Writes into the row what a step came to, and says where the job goes. `jitter` is between 0 and 1.
 pub(super) fn settle(row: &mut JobRow, outcome: Outcome, now: Timestamp, jitter: f64) -> Fate {
     let failed = match outcome {
+        Outcome::Early(due) => return Fate::Waiting(due),
         Outcome::Unknown => return Fate::Waiting(now + limits::JOB_UNKNOWN),
+        Outcome::Unreadable(error) => {
+            park_unread(row, &error);
+            return Fate::Parked;
+        }
         Outcome::Ended(Ok(Step::Done)) => {
             *row =
                 JobRow { args: Json::Null, cursor: None, state: State::Done, failures: 0, error: None, ..row.clone() };
@@ -157,6 +189,28 @@ mod tests {
         let before = job.clone();
         assert_eq!(settle(&mut job, Outcome::Unknown, NOW, 0.0), Fate::Waiting(NOW + limits::JOB_UNKNOWN));
         assert_eq!(job, before);
+    }
+
+    #[test]
+    fn a_job_that_could_not_be_read_is_read_again_when_it_is_revived() {
+        let since = Timestamp::from_seconds(5);
+        let parked = |body: &str| revived(unreadable(body.as_bytes(), "why", since));
+        let mut later = parked(r#"{"kind":"k","args":[1],"at":1800000000000001}"#);
+        assert!(matches!(read_again(&mut later, NOW), Some(Outcome::Early(due)) if due > NOW));
+        let mut due = parked(r#"{"kind":"k","args":[1]}"#);
+        assert!(read_again(&mut due, NOW).is_none());
+        let read = (due.kind.as_str(), &due.args, due.state, due.failures, due.since);
+        assert_eq!(read, ("k", &json!([1]), State::Waiting, 0, since.micros()));
+        assert!(read_again(&mut due, NOW).is_none(), "once");
+
+        let mut never = parked("{}");
+        let Some(outcome) = read_again(&mut never, NOW) else { panic!("nobody can read that") };
+        assert_eq!(settle(&mut never, outcome, NOW, 0.0), Fate::Parked);
+        assert_eq!((never.state, never.args), (State::Parked, json!("{}")));
+        assert!(never.error.is_some_and(|error| error.contains("it cannot be read: missing field")));
+        let mut text = row(0);
+        text.args = json!("{}");
+        assert!(read_again(&mut text, NOW).is_none(), "a job with a text for its arguments");
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl Shard {
             }
             let row = self.store.plain(&JOB, &self.number).get(&id).await.map_err(failed)?;
             match row.map(|row| row.value).filter(|row| row.state == State::Waiting) {
-                Some(row) => running.start(&self.jobs, Ready { at, id, row }),
+                Some(row) => running.start(&self.jobs, Ready { at, id, row }, now),
                 // Nothing to run; something else left this behind.
                 None => drop(lease.renew(|c| c.effect_delete(&DUE, &self.number, &(at, id))).await?),
             }
@@ -275,11 +275,15 @@ impl Shard {
 }
 
 impl Running {
-    fn start(&mut self, jobs: &Jobs, ready: Ready) {
+    fn start(&mut self, jobs: &Jobs, mut ready: Ready, now: Timestamp) {
+        let ended = rules::read_again(&mut ready.row, now);
         let work = jobs.work(&ready.row.kind);
         let (args, cursor) = (ready.row.args.clone(), ready.row.cursor.clone().map(|[cursor]| cursor));
         let span = tracing::info_span!("job", kind = ready.row.kind);
         let step = async move {
+            if let Some(ended) = ended {
+                return ended;
+            }
             let Some(work) = work else { return Outcome::Unknown };
             let late = || Failed::new(format!("a step took longer than {:?}", limits::JOB_STEP));
             let ended = timeout(limits::JOB_STEP, work.step(args, cursor)).await;

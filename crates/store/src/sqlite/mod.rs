@@ -257,12 +257,14 @@ impl Engine for Sqlite {
     }
 
     async fn trim(&self, log: &LogRef, upto: EntryId) -> Result<(), ReadError> {
-        let trimmed = self.0.queue.ask(|answer| Work::Trim { log: log.clone(), upto, answer }).await;
+        let trimmed = self.0.queue.ask(self.0.deadline, |answer| Work::Trim { log: log.clone(), upto, answer }).await;
         trimmed.unwrap_or_else(|| Err(ReadError::unavailable()))
     }
 
     async fn housekeep(&self, budget: Duration) -> Report {
-        self.0.queue.ask(|answer| Work::Housekeep { budget, answer }).await.unwrap_or_default()
+        // It may take its budget, and wait as any work.
+        let deadline = budget.saturating_add(self.0.deadline);
+        self.0.queue.ask(deadline, |answer| Work::Housekeep { budget, answer }).await.unwrap_or_default()
     }
 
     async fn close(&self) {

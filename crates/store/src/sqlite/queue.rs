@@ -20,14 +20,29 @@ use crate::{CommitError, Committed, EntryId, LogRef, ReadError, engine::RawCommi
 const COMMITS: usize = 4096;
 /// Bytes of commits that may wait.
 const BYTES: usize = 64 << 20;
+/// Trims and rounds of housekeeping that may wait or be under way.
+const JOBS: usize = 256;
 /// Bytes are counted in units, so that their number fits a semaphore everywhere.
 const UNIT: usize = 1024;
 
 /// Something for the writer to do.
 pub(super) enum Work {
     Commit(Waiting),
-    Housekeep { budget: Duration, answer: oneshot::Sender<Report> },
-    Trim { log: LogRef, upto: EntryId, answer: oneshot::Sender<Result<(), ReadError>> },
+    Housekeep { budget: Duration, answer: Answer<Report> },
+    Trim { log: LogRef, upto: EntryId, answer: Answer<Result<(), ReadError>> },
+}
+
+/// Where the answer to other work than a commit goes to, and its place in the queue until then.
+pub(super) struct Answer<T> {
+    to: oneshot::Sender<T>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl<T> Answer<T> {
+    /// Whoever asked may have stopped waiting.
+    pub(super) fn send(self, answer: T) {
+        let _ = self.to.send(answer);
+    }
 }
 
 /// A commit that waits for the writer.
@@ -64,6 +79,7 @@ pub(super) struct Queue {
     sender: Mutex<Option<mpsc::Sender<Work>>>,
     commits: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
+    jobs: Arc<Semaphore>,
     /// Whether waiting occupies a thread; see [`Queue::commit`].
     occupy: bool,
 }
@@ -88,6 +104,7 @@ impl Queue {
             sender: Mutex::new(Some(sender)),
             commits: Arc::new(Semaphore::new(COMMITS)),
             bytes: Arc::new(Semaphore::new(BYTES / UNIT)),
+            jobs: Arc::new(Semaphore::new(JOBS)),
             occupy,
         };
         let commits = Arc::clone(&queue.commits);
@@ -134,13 +151,27 @@ impl Queue {
         }
     }
 
-    /// Hands other work to the writer; `None` if it is gone.
-    pub(super) async fn ask<T>(&self, work: impl FnOnce(oneshot::Sender<T>) -> Work) -> Option<T> {
-        let (answer, answered) = oneshot::channel();
-        if !self.send(work(answer)) {
+    /// Hands other work to the writer. `None` if it is gone, if there is no room by the deadline, or if the answer does not
+    /// come within as long again: the work is done all the same then.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        work: impl FnOnce(Answer<T>) -> Work,
+    ) -> Option<T> {
+        let jobs = || Arc::clone(&self.jobs);
+        let place = match jobs().try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => timeout(deadline, jobs().acquire_owned()).await.ok()?.ok()?,
+        };
+        let (to, answered) = oneshot::channel();
+        if !self.send(work(Answer { to, _place: place })) {
             return None;
         }
-        answered.await.ok()
+        if self.occupy {
+            // As for commits.
+            return tokio::task::spawn_blocking(move || answered.blocking_recv()).await.ok()?.ok();
+        }
+        timeout(deadline, answered).await.ok()?.ok()
     }
 
     fn send(&self, work: Work) -> bool {
@@ -212,6 +243,30 @@ mod tests {
         assert_eq!(asked.await.unwrap(), Err(unknown));
         let late = Committed { version: Version::NEVER, appended: Vec::new(), settled: true, repeated: false };
         assert!(waiting.answer.send(Ok(late)).is_err());
+    }
+
+    fn housekeeping(answer: Answer<Report>) -> Work {
+        Work::Housekeep { budget: SOON, answer }
+    }
+
+    /// Other work is bounded too, and nobody waits for it without an end.
+    #[tokio::test]
+    async fn a_job_waits_for_a_place_and_for_its_answer_up_to_the_deadline() {
+        let (queue, inbox) = Queue::new(false);
+        for _ in 0..JOBS {
+            assert!(queue.ask(Duration::ZERO, housekeeping).await.is_none(), "nobody works");
+        }
+        let waiting: Vec<_> = inbox.works.try_iter().collect();
+        assert_eq!(waiting.len(), JOBS);
+        assert!(queue.ask(SOON, housekeeping).await.is_none());
+        assert!(inbox.works.try_recv().is_err(), "nothing was handed over");
+        // Room comes back with the answer, whether or not somebody still waits for it.
+        drop(waiting);
+        let asked = tokio::spawn(async move { queue.ask(Duration::from_secs(60), housekeeping).await });
+        let work = tokio::task::spawn_blocking(move || inbox.works.recv()).await.unwrap();
+        let Ok(Work::Housekeep { answer, .. }) = work else { panic!("it waits") };
+        answer.send(Report { rows: 7, ..Report::default() });
+        assert_eq!(asked.await.unwrap().map(|report| report.rows), Some(7));
     }
 
     /// The queue is bounded by number and by bytes, and room comes back with the answer.

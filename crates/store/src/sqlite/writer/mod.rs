@@ -10,7 +10,6 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 use types::Clock;
 
 use self::group::Pace;
@@ -19,7 +18,7 @@ use super::{
     checkpoint::Brake,
     counter::Counter,
     point::Point,
-    queue::{Inbox, Waiting, Work},
+    queue::{Answer, Inbox, Waiting, Work},
     reader, remove,
     schema::set_ceiling,
 };
@@ -68,8 +67,8 @@ pub(super) struct State {
 
 /// What takes many transactions. Commits come between them.
 enum Job {
-    Housekeep { started: Instant, budget: Duration, sum: Report, answer: oneshot::Sender<Report> },
-    Trim { log: LogRef, upto: EntryId, answer: oneshot::Sender<Result<(), ReadError>> },
+    Housekeep { started: Instant, budget: Duration, sum: Report, answer: Answer<Report> },
+    Trim { log: LogRef, upto: EntryId, answer: Answer<Result<(), ReadError>> },
 }
 
 /// Jobs that are under way, in turns, and whether there are still callers.
@@ -184,7 +183,7 @@ impl Writer {
                 if sum.more && !failed && !closed && spent < budget {
                     return Some(Job::Housekeep { started, budget, sum, answer });
                 }
-                let _ = answer.send(sum);
+                answer.send(sum);
             }
             Job::Trim { log, upto, answer } => {
                 let (node, clock) = (self.applier.node, Arc::clone(&self.clock));
@@ -193,7 +192,7 @@ impl Writer {
                     Ok(_) => Ok(()),
                     Err(error) => Err(reader::failed(&error, log.kind, &log.bytes)),
                 };
-                let _ = answer.send(done);
+                answer.send(done);
             }
         }
         None

@@ -9,7 +9,10 @@ use crate::{
     Cell, CommitId,
     engine::{RawAppend, RawBody, RawCommit, RawEffect, RawPut},
     hybrid::Hybrid,
-    sqlite::{queue::Queue, schema},
+    sqlite::{
+        queue::{Answer, Queue},
+        schema,
+    },
 };
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -74,14 +77,14 @@ const WAIT: Duration = Duration::from_secs(3600);
 
 /// Hands the job and, behind it, a commit to a writer that works step by step; says how many of its transactions
 /// came before and after the commit.
-fn steps_around_a_commit<T>(
+fn steps_around_a_commit<T: Send + 'static>(
     mut writer: Writer,
-    work: impl FnOnce(oneshot::Sender<T>) -> Work,
+    work: impl FnOnce(Answer<T>) -> Work,
     late: &Arc<RawCommit>,
 ) -> (u32, u32, T) {
     let (queue, inbox) = Queue::new(false);
     let mut jobs = Jobs::default();
-    let mut long = Box::pin(queue.ask(work));
+    let mut long = Box::pin(queue.ask(WAIT, work));
     assert!(poll(&mut long).is_none());
     let mut short = Box::pin(queue.commit(late, WAIT));
     assert!(poll(&mut short).is_none());
@@ -131,7 +134,7 @@ async fn housekeeping_goes_on_beside_commits_and_ends_with_the_store() {
     let mut writer = written(&commit(1, 5_000, 0));
     let (queue, inbox) = Queue::new(false);
     let mut jobs = Jobs::default();
-    let mut long = Box::pin(queue.ask(|answer| Work::Housekeep { budget: WAIT, answer }));
+    let mut long = Box::pin(queue.ask(WAIT, |answer| Work::Housekeep { budget: WAIT, answer }));
     assert!(poll(&mut long).is_none());
     for id in 2..6 {
         let late = commit(id, 0, 0);
@@ -153,7 +156,7 @@ async fn housekeeping_waits_while_the_queue_is_long() {
     writer.clock = Arc::<ManualClock>::clone(&clock);
     let (queue, inbox) = Queue::new(false);
     let mut jobs = Jobs::default();
-    let mut long = Box::pin(queue.ask(|answer| Work::Housekeep { budget: WAIT, answer }));
+    let mut long = Box::pin(queue.ask(WAIT, |answer| Work::Housekeep { budget: WAIT, answer }));
     assert!(poll(&mut long).is_none());
     let large = |id| {
         let mut commit = Arc::unwrap_or_clone(commit(id, 0, 0));
