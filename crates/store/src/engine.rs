@@ -42,6 +42,82 @@ pub trait Engine: Send + Sync {
     async fn close(&self);
 }
 
+/// An engine over another one, which passes on what it does not do itself: to make [`Store::wrapped`](crate::Store::wrapped)
+/// fail, or to look on.
+///
+/// It does not say that it has the store for itself, as others may have the one beneath.
+#[async_trait]
+pub trait Forward: Send + Sync {
+    /// The one beneath.
+    fn inner(&self) -> &dyn Engine;
+
+    /// As [`Engine::head`].
+    async fn head(&self, query: &HeadQuery) -> Result<Head, ReadError> {
+        self.inner().head(query).await
+    }
+
+    /// As [`Engine::rows`].
+    async fn rows(&self, query: &RowQuery) -> Result<RowPage, ReadError> {
+        self.inner().rows(query).await
+    }
+
+    /// As [`Engine::entries`].
+    async fn entries(&self, query: &LogQuery) -> Result<EntryPage, ReadError> {
+        self.inner().entries(query).await
+    }
+
+    /// As [`Engine::commit`].
+    async fn commit(&self, commit: &Arc<RawCommit>, deadline: Duration) -> Result<Committed, CommitError> {
+        self.inner().commit(commit, deadline).await
+    }
+
+    /// As [`Engine::trim`].
+    async fn trim(&self, log: &LogRef, upto: EntryId) -> Result<(), ReadError> {
+        self.inner().trim(log, upto).await
+    }
+
+    /// As [`Engine::housekeep`].
+    async fn housekeep(&self, budget: Duration) -> Report {
+        self.inner().housekeep(budget).await
+    }
+
+    /// As [`Engine::close`].
+    async fn close(&self) {
+        self.inner().close().await;
+    }
+}
+
+#[async_trait]
+impl<T: Forward> Engine for T {
+    async fn head(&self, query: &HeadQuery) -> Result<Head, ReadError> {
+        Forward::head(self, query).await
+    }
+
+    async fn rows(&self, query: &RowQuery) -> Result<RowPage, ReadError> {
+        Forward::rows(self, query).await
+    }
+
+    async fn entries(&self, query: &LogQuery) -> Result<EntryPage, ReadError> {
+        Forward::entries(self, query).await
+    }
+
+    async fn commit(&self, commit: &Arc<RawCommit>, deadline: Duration) -> Result<Committed, CommitError> {
+        Forward::commit(self, commit, deadline).await
+    }
+
+    async fn trim(&self, log: &LogRef, upto: EntryId) -> Result<(), ReadError> {
+        Forward::trim(self, log, upto).await
+    }
+
+    async fn housekeep(&self, budget: Duration) -> Report {
+        Forward::housekeep(self, budget).await
+    }
+
+    async fn close(&self) {
+        Forward::close(self).await;
+    }
+}
+
 /// Which aggregate's head is asked for.
 #[derive(Clone, Debug)]
 pub struct HeadQuery {

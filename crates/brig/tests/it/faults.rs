@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use store::{
-    CommitError, Committed, EntryId, LogRef, ReadError,
-    engine::{Engine, EntryPage, Head, HeadQuery, LogQuery, RawCommit, Report, RowPage, RowQuery},
+    CommitError, Committed, ReadError,
+    engine::{Engine, Forward, RawCommit, RowPage, RowQuery},
 };
 use tokio::sync::Notify;
 
@@ -156,9 +156,9 @@ impl Faulty {
 }
 
 #[async_trait]
-impl Engine for Faulty {
-    async fn head(&self, query: &HeadQuery) -> Result<Head, ReadError> {
-        self.inner.head(query).await
+impl Forward for Faulty {
+    fn inner(&self) -> &dyn Engine {
+        &*self.inner
     }
 
     async fn rows(&self, query: &RowQuery) -> Result<RowPage, ReadError> {
@@ -166,10 +166,6 @@ impl Engine for Faulty {
             return self.inner.rows(&RowQuery { items: query.items.min(2), ..query.clone() }).await;
         }
         self.inner.rows(query).await
-    }
-
-    async fn entries(&self, query: &LogQuery) -> Result<EntryPage, ReadError> {
-        self.inner.entries(query).await
     }
 
     async fn commit(&self, commit: &Arc<RawCommit>, deadline: Duration) -> Result<Committed, CommitError> {
@@ -206,17 +202,5 @@ impl Engine for Faulty {
             }
             State::Unsure(_, Truth::Lost, _) => unknown,
         }
-    }
-
-    async fn trim(&self, log: &LogRef, upto: EntryId) -> Result<(), ReadError> {
-        self.inner.trim(log, upto).await
-    }
-
-    async fn housekeep(&self, budget: Duration) -> Report {
-        self.inner.housekeep(budget).await
-    }
-
-    async fn close(&self) {
-        self.inner.close().await;
     }
 }

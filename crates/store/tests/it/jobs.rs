@@ -9,9 +9,11 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use store::{
-    Commit, CommitError, CommitId, Failed, JobKind, JobWorker, Jobs, Json, Step, Store, Work,
+    Commit, CommitError, CommitId, Committed, Failed, JobKind, JobWorker, Jobs, Json, ReadError, Step, Store, Work,
+    engine::{Engine, Forward, RawBody, RawCommit, RowPage, RowQuery},
     limits::{JOB_ARGS, JOB_FAILURES, JOB_MEMORY, JOB_PAUSE_MOST, LEASE, Limit},
 };
 use tokio::sync::{Notify, oneshot};
@@ -19,7 +21,7 @@ use types::Clock;
 use uuid::Uuid;
 
 use crate::{
-    bench::{Bench, COUNT, THING, entry, eventually, rounds},
+    bench::{Bench, COUNT, Kind, THING, entry, eventually, rounds},
     killed::{killed, shared},
     unsure::{Fate, unsure},
 };
@@ -289,6 +291,67 @@ pub async fn failing_job_is_parked(bench: Bench) {
     assert_eq!(pass(&mut workers).await, 1);
     assert!(!bench.store.revive_job(&id).await.unwrap());
     assert_eq!(bench.store.parked_jobs(10).await.unwrap().len(), 1);
+}
+
+/// A release that writes another word for the kind of a job, or one that reads that word too.
+struct Worded {
+    engine: Arc<dyn Engine>,
+    newer: bool,
+}
+
+#[async_trait]
+impl Forward for Worded {
+    fn inner(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
+    async fn commit(&self, commit: &Arc<RawCommit>, deadline: Duration) -> Result<Committed, CommitError> {
+        let mut commit = RawCommit::clone(commit);
+        for append in &mut commit.appends {
+            if let (RawBody::Inline(body), false) = (&append.body, self.newer) {
+                let text = String::from_utf8_lossy(body).replace("\"kind\"", "\"sort\"");
+                append.body = RawBody::Inline(text.into());
+            }
+        }
+        self.engine.commit(&Arc::new(commit), deadline).await
+    }
+
+    async fn rows(&self, query: &RowQuery) -> Result<RowPage, ReadError> {
+        let mut page = self.engine.rows(query).await?;
+        for json in page.rows.iter_mut().filter_map(|row| row.cell.json.as_mut()).filter(|_| self.newer) {
+            *json = json.replace("\\\"sort\\\"", "\\\"kind\\\"");
+        }
+        Ok(page)
+    }
+}
+
+/// A job whose entry cannot be read is shown to the operator, and a release that can read it runs it once it is revived.
+#[tokio::test]
+async fn an_unreadable_job_is_read_again() {
+    let bench = Bench::new(Kind::File);
+    let worded = |newer| bench.store.wrapped(|engine| Arc::new(Worded { engine, newer }));
+    let (older, newer, ran) = (worded(false), worded(true), Ran::default());
+    let mut commit = Commit::free();
+    commit.job(&COUNT_UP, &Upto { thing: 1, to: 2 }, None);
+    older.commit(commit).await.unwrap();
+    let mut workers = counting(&bench.store, &ran);
+    assert_eq!(pass(&mut workers).await, 0);
+    let parked = |jobs: Vec<store::ParkedJob>| match &jobs[..] {
+        [job] if job.error.contains("it cannot be read: missing field `kind`") => job.id.clone(),
+        _ => panic!("{jobs:?}"),
+    };
+    let id = parked(bench.store.parked_jobs(10).await.unwrap());
+    // This release does not fare better the second time, and says so again.
+    assert!(bench.store.revive_job(&id).await.unwrap());
+    pass(&mut workers).await;
+    assert_eq!(parked(bench.store.parked_jobs(10).await.unwrap()), id);
+    for worker in workers {
+        worker.release().await;
+    }
+    assert!(newer.revive_job(&id).await.unwrap());
+    let mut workers = counting(&newer, &ran);
+    assert_eq!(pass(&mut workers).await, 2);
+    assert_eq!((bench.count(1).await, newer.parked_jobs(10).await.unwrap()), (Some(2), Vec::new()));
 }
 
 /// Goes on from nothing, once.

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use store::{
     CommitError, Committed, EntryId, LogRef, ReadError, Store,
-    engine::{Engine, EntryPage, Head, HeadQuery, LogQuery, RawCommit, Report, RowPage, RowQuery},
+    engine::{Engine, EntryPage, Forward, Head, HeadQuery, LogQuery, RawCommit, RowPage, RowQuery},
     limits,
 };
 
@@ -53,7 +53,11 @@ impl Killed {
 }
 
 #[async_trait]
-impl Engine for Killed {
+impl Forward for Killed {
+    fn inner(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
     async fn head(&self, query: &HeadQuery) -> Result<Head, ReadError> {
         self.read()?;
         self.engine.head(query).await
@@ -84,13 +88,5 @@ impl Engine for Killed {
             self.engine.trim(log, upto).await?;
         }
         if fate.told { Ok(()) } else { Err(ReadError::Unavailable { retry_after: limits::RETRY_AFTER }) }
-    }
-
-    async fn housekeep(&self, budget: Duration) -> Report {
-        self.engine.housekeep(budget).await
-    }
-
-    async fn close(&self) {
-        self.engine.close().await;
     }
 }

@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use store::{
-    Commit, CommitError, Committed, EntryId, Json, LogRef, ReadError, Store, UpdateError,
-    engine::{Engine, EntryPage, Head, HeadQuery, LogQuery, RawCommit, Report, RowPage, RowQuery},
+    Commit, CommitError, Committed, Json, ReadError, Store, UpdateError,
+    engine::{Engine, Forward, RawCommit},
     limits,
 };
 
@@ -46,17 +46,9 @@ pub fn unsure(store: &Store, fate: impl Fn(usize, &RawCommit) -> Fate + Send + S
 }
 
 #[async_trait]
-impl Engine for Unsure {
-    async fn head(&self, query: &HeadQuery) -> Result<Head, ReadError> {
-        self.engine.head(query).await
-    }
-
-    async fn rows(&self, query: &RowQuery) -> Result<RowPage, ReadError> {
-        self.engine.rows(query).await
-    }
-
-    async fn entries(&self, query: &LogQuery) -> Result<EntryPage, ReadError> {
-        self.engine.entries(query).await
+impl Forward for Unsure {
+    fn inner(&self) -> &dyn Engine {
+        &*self.engine
     }
 
     async fn commit(&self, commit: &Arc<RawCommit>, deadline: Duration) -> Result<Committed, CommitError> {
@@ -74,18 +66,6 @@ impl Engine for Unsure {
             }
         }
         Err(CommitError::OutcomeUnknown { id: commit.id })
-    }
-
-    async fn trim(&self, log: &LogRef, upto: EntryId) -> Result<(), ReadError> {
-        self.engine.trim(log, upto).await
-    }
-
-    async fn housekeep(&self, budget: Duration) -> Report {
-        self.engine.housekeep(budget).await
-    }
-
-    async fn close(&self) {
-        self.engine.close().await;
     }
 }
 
