@@ -98,6 +98,7 @@ mod tests {
         routing::get,
     };
     use bytes::Bytes;
+    use federator::limits::MemoryLimits;
     use http::header::HOST;
     use hyper::body::Frame;
     use tokio::{sync::Notify, time::timeout};
@@ -197,7 +198,7 @@ mod tests {
         const SHORT: Duration = Duration::from_millis(50);
         const PATIENCE: Duration = Duration::from_secs(20);
         let silent = Arc::new(Silent(Notify::new()));
-        let limits = BodyLimits { memory: 100, memory_each: 60, idle: SHORT, ..BodyLimits::default() };
+        let limits = BodyLimits { memory: MemoryLimits::of_one_size(100, 60), idle: SHORT, ..BodyLimits::default() };
         let router = router(behind(Arc::clone(&silent) as _), limits);
         let call = |origin: &str, body: Body| {
             let request = http::Request::post("/federation/search-users").header("wire-origin-domain", origin);

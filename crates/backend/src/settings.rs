@@ -170,9 +170,9 @@ pub fn limits(set: &config::Limits) -> Limits {
     number(&mut limits.ingress.header_bytes, set.request_header_bytes);
     number(&mut limits.ingress.body_bytes, set.request_body_bytes);
     // Room for one such body at least, and for some of others.
-    let ingress = &mut limits.ingress;
-    ingress.body_memory_per_address = ingress.body_memory_per_address.max(ingress.body_bytes);
-    ingress.body_memory = ingress.body_memory.max(4 * ingress.body_memory_per_address);
+    let memory = &mut limits.ingress.body_memory;
+    memory.each = memory.each.max(limits.ingress.body_bytes);
+    memory.all = memory.all.max(4 * memory.each);
     millis(&mut limits.dns.try_timeout, set.dns_try);
     if let Some(tries) = set.dns_tries {
         limits.dns.tries = u32::try_from(tries).unwrap_or(u32::MAX);
@@ -190,7 +190,8 @@ mod tests {
     fn there_is_memory_for_the_largest_body_that_is_allowed() {
         for bytes in [1, 64 << 20, 1 << 30] {
             let ingress = limits(&config::Limits { request_body_bytes: Some(bytes), ..Default::default() }).ingress;
-            assert!(bytes <= ingress.body_memory_per_address && ingress.body_memory_per_address < ingress.body_memory);
+            let memory = ingress.body_memory;
+            assert!(bytes <= memory.each && memory.each <= memory.all - memory.small, "{memory:?}");
         }
     }
 

@@ -9,8 +9,8 @@ use public_api::{ErrorEntry, Failure, error::common};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
-    limits::{BodyLimits, NO_ROOM_RETRY_AFTER},
-    memory::{BodyMemory, Held, Shares, Visit},
+    limits::{BodyLimits, NO_ROOM_RETRY_AFTER, UnheardLimits},
+    memory::{Asking, BodyMemory, Held, Shares, Visit},
 };
 
 /// The bodies of requests at one listener. What they take is bounded, and so is what they take of that for each of those for
@@ -24,7 +24,14 @@ pub struct Bodies<K> {
 pub struct Kept<K: Eq + Hash> {
     // In this order, so that nobody has two shares.
     _held: Option<Held>,
-    _visit: Visit<K>,
+    visit: Visit<K>,
+}
+
+impl<K: Eq + Hash> Kept<K> {
+    /// The one whose the body is, is asked what it holds, if it is known of each who was heard from.
+    pub(crate) fn asking(&self) -> Option<Asking> {
+        self.visit.memory().asking()
+    }
 }
 
 /// Why a body was not read.
@@ -49,7 +56,12 @@ impl<K: Clone + Eq + Hash> Bodies<K> {
     /// None yet.
     pub fn new(limits: BodyLimits) -> Self {
         // Requests are counted elsewhere.
-        Self { shares: Shares::new(limits.memory, limits.memory_each, usize::MAX), limits }
+        Self { shares: Shares::new(limits.memory, usize::MAX), limits }
+    }
+
+    /// None yet, and those have little memory who were not heard from lately: what [`Kept::asking`] is told.
+    pub(crate) fn hearing(limits: BodyLimits, unheard: UnheardLimits) -> Self {
+        Self { shares: Shares::hearing(limits.memory, unheard), limits }
     }
 
     /// Reads a whole body, for somebody and of a length that its head has [`declared`]. It may have more than the limit of
@@ -72,7 +84,7 @@ impl<K: Clone + Eq + Hash> Bodies<K> {
         let limit = limit.map_or(self.limits.bytes, |limit| limit.max(self.limits.bytes));
         let visit = self.shares.enter(whose).ok_or(Unread::NoRoom)?;
         let (body, held) = read(declared, body, limit, &self.limits, visit.memory()).await?;
-        Ok((body, Kept { _held: held, _visit: visit }))
+        Ok((body, Kept { _held: held, visit }))
     }
 
     /// Reads and forgets the body of a request that is refused by its head alone, if it is short and there at once.
@@ -110,15 +122,20 @@ where
         return Err(too_large());
     }
     let deadline = Instant::now() + limits.total;
-    let take = async |bytes| match timeout_at(deadline, timeout(limits.idle, memory.take(bytes))).await {
-        Ok(Ok(Some(held))) => Ok(held),
+    let grow = async |held: &mut Option<Held>, bytes, more| match timeout_at(
+        deadline,
+        timeout(limits.idle, memory.grow(held, bytes, more)),
+    )
+    .await
+    {
+        Ok(Ok(Some(()))) => Ok(()),
         _ => Err(Unread::NoRoom),
     };
     let mut held = None;
     let mut room = 0;
     let mut collected = Collected::default();
     if declared > 0 {
-        held = Some(take(declared).await?);
+        grow(&mut held, 0, declared).await?;
         room = declared;
     }
     loop {
@@ -135,11 +152,7 @@ where
             return Err(too_large());
         }
         if length > room {
-            let more = take(length - room).await?;
-            match &mut held {
-                Some(held) => held.merge(more),
-                None => held = Some(more),
-            }
+            grow(&mut held, room, length - room).await?;
             room = length;
         }
         collected.push(data);

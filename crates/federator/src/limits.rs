@@ -1,12 +1,17 @@
 //! Every limit of federation, named once. The defaults are the documented ones (`docs/limits.md`); the program that runs
 //! a node may change each.
 
+mod bodies;
 mod process;
 
 use std::time::Duration;
 
-pub use self::process::{
-    BrigPolicyLimits, ComponentLimits, ForwardedLimits, HEADER_BYTES, OutsideLimits, OutwardLimits, POLICY_FILE_BYTES,
+pub use self::{
+    bodies::{BodyLimits, MemoryLimits, NO_ROOM_RETRY_AFTER, UnheardLimits},
+    process::{
+        BrigPolicyLimits, ComponentLimits, ForwardedLimits, HEADER_BYTES, OutsideLimits, OutwardLimits,
+        POLICY_FILE_BYTES,
+    },
 };
 
 const KIB: usize = 1024;
@@ -178,11 +183,9 @@ pub struct IngressLimits {
     pub header_bytes: usize,
     /// Size in bytes of a request's body, unless the RPC says more; beyond it 413.
     pub body_bytes: usize,
-    /// How many bytes of request bodies are held at a time, over all connections. A request waits for room as long as
-    /// its body might be silent; beyond it 503. Only calls that are let in count.
-    pub body_memory: usize,
-    /// How many of them may be of one address (of IPv6: one /64). At least as much as the largest body.
-    pub body_memory_per_address: usize,
+    /// How much of bodies is held at a time, of calls that are let in; each address (of IPv6: one /64) has its share. Beyond
+    /// it a request waits for room.
+    pub body_memory: MemoryLimits,
     /// How long the peer may take no byte of an answer; beyond it the connection is closed.
     pub answer_idle: Duration,
     /// How long a connection without a request stays open.
@@ -232,8 +235,7 @@ impl Default for IngressLimits {
             body_total: Duration::from_secs(120),
             header_bytes: 64 * KIB,
             body_bytes: MIB,
-            body_memory: 256 * MIB,
-            body_memory_per_address: 64 * MIB,
+            body_memory: MemoryLimits::default(),
             answer_idle: Duration::from_secs(30),
             idle: Duration::from_secs(120),
             connection_age: Duration::from_secs(3600),
@@ -276,39 +278,9 @@ impl IngressLimits {
             idle: self.body_idle,
             total: self.body_total,
             memory: self.body_memory,
-            memory_each: self.body_memory_per_address,
             discarded_bytes: self.discarded_bytes,
             discarding: self.discarding,
         }
-    }
-}
-
-/// When to try again where there was no memory for the body of a request.
-pub const NO_ROOM_RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// Limits of the bodies of requests. Everywhere the same, unless somebody says otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BodyLimits {
-    /// Size in bytes, unless the RPC says more; beyond it 413.
-    pub bytes: usize,
-    /// Silence within a body; beyond it 408.
-    pub idle: Duration,
-    /// From the end of the headers to the end of the body, however steadily it trickles; beyond it 408.
-    pub total: Duration,
-    /// How many bytes of bodies are held at a time. A request waits for room as long as its body might be silent; beyond
-    /// it 503.
-    pub memory: usize,
-    /// How many of them may be of one of those for whom bodies are held. At least as much as the largest body.
-    pub memory_each: usize,
-    /// How much of the body of a request is read and forgotten that is refused by its head alone.
-    pub discarded_bytes: usize,
-    /// How long that may take; then the answer goes out before the body is whole.
-    pub discarding: Duration,
-}
-
-impl Default for BodyLimits {
-    fn default() -> Self {
-        IngressLimits::default().bodies()
     }
 }
 

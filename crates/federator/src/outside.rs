@@ -1,18 +1,25 @@
 //! A federator of another process, as components use it: hop A of `federation.md` §1.1, the component's side.
 
-use std::time::Duration;
+mod outage;
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::RETRY_AFTER};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use listening::Turns;
 use public_api::error::federation as catalogue;
 use serde_json::Value;
 use services::{Body, Outbound, OutboundError, ReportedError, RpcCall};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use types::Domain;
 
+use self::outage::Outage;
 pub use crate::http_client::AddressError;
 use crate::{
     answer_body::AnswerBody,
@@ -25,12 +32,16 @@ use crate::{
 /// Calls through a federator at an address: HTTP/2 without TLS, known beforehand, over one connection that all calls
 /// share. Wire-server's federator is as good as Ferrule's.
 ///
+/// Where it cannot be connected to, as while it starts anew, a call waits and tries again for a while
+/// ([`OutsideLimits::patience`]). What was written to it is never sent a second time.
+///
 /// Errors are told as `federation.md` §5.2 has it.
 pub struct OutsideFederator {
     own_domain: Domain,
     address: Address,
     client: HttpClient,
     turns: Turns<Domain>,
+    outage: Mutex<Outage>,
     limits: OutsideLimits,
 }
 
@@ -47,28 +58,53 @@ impl OutsideFederator {
                 .http2_keep_alive_timeout(limits.ping_timeout);
         });
         let turns = Turns::new(limits.calls, limits.calls_per_domain);
-        Ok(Self { own_domain, address: Address::parse(address)?, client, turns, limits })
+        Ok(Self { own_domain, address: Address::parse(address)?, client, turns, outage: Mutex::default(), limits })
     }
 
     /// The request. The origin is said because wire-server's federator passes on what it is told.
-    fn request(&self, call: RpcCall) -> Request<Full<Bytes>> {
+    fn request(&self, call: &RpcCall) -> Request<Full<Bytes>> {
         let RpcCall { target, component, rpc, version, body, context } = call;
         let mut request = Request::post(self.address.at(&format!("/rpc/{target}/{component}/{rpc}")));
         let values = [
             (header::WIRE_ORIGIN_DOMAIN, HeaderValue::from_str(self.own_domain.as_str()).ok()),
             (header::WIRE_ORIGIN_REQUEST_ID, HeaderValue::from_str(&context.request_id).ok()),
-            (header::WIRE_API_VERSION, version),
+            (header::WIRE_API_VERSION, version.clone()),
         ];
         for (name, value) in values {
             if let Some(value) = value {
                 request = request.header(name, value);
             }
         }
-        let mut request = request.body(Full::new(body)).unwrap_or_default();
-        if let Some(trace) = context.trace {
-            header::set_trace(request.headers_mut(), &trace);
+        let mut request = request.body(Full::new(body.clone())).unwrap_or_default();
+        if let Some(trace) = &context.trace {
+            header::set_trace(request.headers_mut(), trace);
         }
         request
+    }
+
+    /// The answer. Only where nothing was connected, so that nothing can have been sent, the call is tried again.
+    async fn ask(&self, call: &RpcCall) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let began = Instant::now();
+            let error = match self.client.request(self.request(call)).await {
+                Err(error) if error.is_connect() => error,
+                connected => {
+                    self.outage().over();
+                    return connected;
+                }
+            };
+            let pause = self.outage().pause(began, Instant::now(), attempts, &self.limits);
+            let Some(pause) = pause else { return Err(error) };
+            tracing::debug!(request = call.context.request_id, federator = %self.address, error = cause::chain(&error),
+                "the federator cannot be reached, trying again in {pause:?}");
+            sleep(pause).await;
+        }
+    }
+
+    fn outage(&self) -> MutexGuard<'_, Outage> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,12 +112,12 @@ impl OutsideFederator {
 impl Outbound for OutsideFederator {
     async fn send(&self, call: RpcCall) -> Result<Response<Body>, OutboundError> {
         let limits = &self.limits;
-        let id = call.context.request_id.clone();
+        let id = &call.context.request_id;
         let Some(turn) = self.turns.take(call.target.clone()) else {
             tracing::warn!(request = id, target = %call.target, "too many calls through the federator are under way");
             return Err(OutboundError::Busy { retry_after: limits.busy });
         };
-        let answered = timeout(limits.answer_head, self.client.request(self.request(call))).await;
+        let answered = timeout(limits.answer_head, self.ask(&call)).await;
         let result = match answered {
             Ok(Ok(answer)) if answer.status().is_success() => {
                 return Ok(answer.map(|body| Body::new(AnswerBody::new(body, limits.answer_idle, turn))));

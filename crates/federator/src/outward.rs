@@ -35,14 +35,15 @@ use crate::{
 /// called domain and `/federation/{component}/{rpc}` as `data`. A remote's 2xx is passed on with its headers and
 /// `Wire-Remote-IP`, its body streamed.
 ///
-/// Bodies are held until the remote answers, so each called backend has its share of the memory for them: what waits for
-/// one that is silent leaves the others theirs. Where there is no room in time, the answer is 503 `federation-busy`.
+/// Bodies are held until the remote answers, so each called backend has its share of the memory for them, and one that was not
+/// heard from lately ([`UnheardLimits`](crate::limits::UnheardLimits)) a small one: what waits for those that are silent
+/// leaves the others theirs. Where there is no room in time, the answer is 503 `federation-busy`.
 ///
 /// `Wire-Origin-Domain` goes out as `own_domain`. A component that sends the header must say the same: if it says
 /// something else one of the two is configured for another backend, and the answer is 400.
 pub fn router(outbound: Arc<dyn Outbound>, limits: OutwardLimits, rng: Arc<dyn Rng>, own_domain: Domain) -> Router {
-    let OutwardLimits { bodies, request_id_bytes } = limits;
-    let outward = Outward { outbound, bodies: Bodies::new(bodies), request_id_bytes, rng, own_domain };
+    let OutwardLimits { bodies, unheard, request_id_bytes } = limits;
+    let outward = Outward { outbound, bodies: Bodies::hearing(bodies, unheard), request_id_bytes, rng, own_domain };
     let outward = Arc::new(outward);
     Router::new().route(
         "/rpc/{*call}",
@@ -115,13 +116,29 @@ impl Outward {
         }
         let (limit, declared) = (max_body(call.component, &call.rpc), body::declared(&head.headers));
         let read = self.bodies.read(call.target.clone(), declared, body, Some(limit)).await;
-        let (body, _kept) = read.map_err(|why| match why {
+        let (body, kept) = read.map_err(|why| match why {
             // As where too many calls wait: components see that it passes, and when.
             Unread::NoRoom => Trouble::Call(OutboundError::Busy { retry_after: NO_ROOM_RETRY_AFTER }),
             Unread::Wrong(failure) => Trouble::Body(failure),
         })?;
         call.body = body;
-        self.outbound.send(call).await.map_err(Trouble::Call)
+        let asking = kept.asking();
+        let answer = self.outbound.send(call).await;
+        match (asking, heard(&answer)) {
+            (Some(asking), Some(true)) => asking.answered(),
+            (Some(asking), Some(false)) => asking.in_vain(),
+            _ => {}
+        }
+        answer.map_err(Trouble::Call)
+    }
+}
+
+/// Whether a remote was heard from by what came of a call; `None` where that says nothing about it.
+fn heard<T>(answer: &Result<T, OutboundError>) -> Option<bool> {
+    match answer {
+        Ok(_) | Err(OutboundError::Remote { .. }) => Some(true),
+        Err(OutboundError::AuthorizationFailure(_) | OutboundError::Busy { .. } | OutboundError::PolicyUnknown) => None,
+        Err(_) => Some(false),
     }
 }
 

@@ -26,7 +26,7 @@ impl Admission {
     pub(super) fn new(limits: &IngressLimits) -> Self {
         Self {
             all: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
-            shares: Shares::new(limits.body_memory, limits.body_memory_per_address, limits.connections_per_address),
+            shares: Shares::new(limits.body_memory, limits.connections_per_address),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BodyLimits, InboundLimits, KIB, MIB};
+use super::{BodyLimits, InboundLimits, KIB, MIB, UnheardLimits};
 
 /// Size in bytes of the headers of an answer by another process of this backend; beyond it there is no answer. As much as
 /// remotes may send ([`OutboundLimits::header_bytes`](super::OutboundLimits::header_bytes)), whose headers a federator
@@ -19,13 +19,19 @@ pub struct OutwardLimits {
     /// Bodies. Each backend that is called has a share of the memory, which has room for the largest body: until it
     /// answers, what it was asked is held.
     pub bodies: BodyLimits,
+    /// What of that memory a backend has that was not heard from lately.
+    pub unheard: UnheardLimits,
     /// Longest request id in bytes that is taken over; a longer one is replaced.
     pub request_id_bytes: usize,
 }
 
 impl Default for OutwardLimits {
     fn default() -> Self {
-        Self { bodies: BodyLimits::default(), request_id_bytes: InboundLimits::default().request_id_bytes }
+        Self {
+            bodies: BodyLimits::default(),
+            unheard: UnheardLimits::default(),
+            request_id_bytes: InboundLimits::default().request_id_bytes,
+        }
     }
 }
 
@@ -111,8 +117,15 @@ impl Default for BrigPolicyLimits {
 pub struct OutsideLimits {
     /// TCP connect; beyond it 500 `federation-not-available`.
     pub connect: Duration,
-    /// From the request to the head of the answer; beyond it 500 `federation-local-error`. More than the federator may
-    /// take for all its steps, so that its own, better error comes first.
+    /// For how long it may not be reached, by whichever call, until a call that cannot connect is told so instead of trying
+    /// again: enough for a federator to start anew. What was sent is never sent again.
+    pub patience: Duration,
+    /// Pause before the second attempt of a call to connect; it doubles with each.
+    pub first_pause: Duration,
+    /// Longest such pause.
+    pub longest_pause: Duration,
+    /// From the request to the head of the answer, with all attempts to connect; beyond it 500 `federation-local-error`.
+    /// More than the federator may take for all its steps, so that its own, better error comes first.
     pub answer_head: Duration,
     /// Silence within the body of an answer; beyond it the answer breaks off.
     pub answer_idle: Duration,
@@ -140,6 +153,9 @@ impl Default for OutsideLimits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
+            patience: Duration::from_secs(5),
+            first_pause: Duration::from_millis(50),
+            longest_pause: Duration::from_secs(1),
             answer_head: Duration::from_secs(60),
             answer_idle: Duration::from_secs(30),
             calls: 8192,
@@ -156,7 +172,7 @@ impl Default for OutsideLimits {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::MemoryLimits, *};
 
     /// Those that `docs/limits.md` promises.
     #[test]
@@ -164,10 +180,14 @@ mod tests {
         let seconds = |times: &[Duration]| times.iter().map(Duration::as_secs).collect::<Vec<_>>();
         let (outward, forwarded) = (OutwardLimits::default(), ForwardedLimits::default());
         for bodies in [&outward.bodies, &forwarded.bodies] {
-            assert_eq!((bodies.bytes, bodies.memory, bodies.discarded_bytes), (MIB, 256 * MIB, 64 * KIB));
+            assert_eq!((bodies.bytes, bodies.discarded_bytes), (MIB, 64 * KIB));
+            let MemoryLimits { all, each, small_bytes, small, small_each } = bodies.memory;
+            assert_eq!((all, each, small_bytes, small, small_each), (256 * MIB, 64 * MIB, 64 * KIB, 32 * MIB, 8 * MIB));
             assert_eq!(seconds(&[bodies.idle, bodies.total, bodies.discarding]), [10, 120, 1]);
         }
-        assert_eq!((outward.bodies.memory_each, forwarded.bodies.memory_each), (64 * MIB, 64 * MIB));
+        let UnheardLimits { small, large, silence, remembered_for, remembered } = outward.unheard;
+        assert_eq!((small, large, remembered), (MIB, 64 * MIB, 10_000));
+        assert_eq!(seconds(&[silence, remembered_for]), [2, 60]);
         assert_eq!((outward.request_id_bytes, forwarded.certificate_bytes), (128, 32 * KIB));
         let component = ComponentLimits::default();
         assert_eq!(seconds(&[component.connect, component.answer_head, component.answer_idle]), [5, 10, 30]);
@@ -178,6 +198,10 @@ mod tests {
         assert_eq!((brig.answer_bytes, POLICY_FILE_BYTES, HEADER_BYTES), (16 * MIB, MIB, 64 * KIB));
         let outside = OutsideLimits::default();
         assert_eq!(seconds(&[outside.connect, outside.answer_head, outside.answer_idle]), [5, 60, 30]);
+        assert_eq!(
+            (seconds(&[outside.patience, outside.longest_pause]), outside.first_pause.as_millis()),
+            (vec![5, 1], 50)
+        );
         assert_eq!(seconds(&[outside.error_body_time, outside.ping_interval, outside.ping_timeout]), [10, 15, 5]);
         assert_eq!((outside.error_body, outside.told_bytes), (2 * MIB, 1000));
         assert_eq!((outside.calls, outside.calls_per_domain, outside.busy.as_secs()), (8192, 1024, 1));

@@ -16,7 +16,7 @@ use federator::{
     component::HttpComponent,
     forwarded::Forwarded,
     inbound::Components,
-    limits::{ComponentLimits, ForwardedLimits},
+    limits::{ComponentLimits, ForwardedLimits, MemoryLimits},
 };
 use http::{Request, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -489,7 +489,7 @@ async fn bodies_of_requests_that_are_being_answered_count() {
     let began = Arc::new(Notify::new());
     let (backend, address) = listen(Arc::new(Silent(Arc::clone(&began))), |forwarded| {
         let bodies = &mut forwarded.limits.bodies;
-        (bodies.memory, bodies.memory_each, bodies.idle) = (100, 100, SHORT);
+        (bodies.memory, bodies.idle) = (MemoryLimits::of_one_size(100, 100), SHORT);
     })
     .await;
     let good = escaped(&pem(&backend.certificate("fed.b.example")));
@@ -510,7 +510,7 @@ async fn bodies_of_requests_that_are_being_answered_count() {
 async fn each_peer_has_a_share_of_the_memory_for_bodies() {
     let bench = Bench::with(|forwarded| {
         let bodies = &mut forwarded.limits.bodies;
-        (bodies.memory, bodies.memory_each, bodies.total) = (100, 60, Duration::from_secs(60));
+        (bodies.memory, bodies.total) = (MemoryLimits::of_one_size(100, 60), Duration::from_secs(60));
         bodies.idle = Duration::from_secs(60);
     })
     .await;

@@ -439,7 +439,7 @@ async fn strangers_and_impostors_are_refused_before_their_body_is_read() {
 #[tokio::test]
 async fn an_rpc_may_say_that_its_requests_are_large() {
     let bench = Bench::of(&Component::ALL, DnsLimits::default(), || None).await;
-    let share = Limits::default().ingress.body_memory_per_address;
+    let share = Limits::default().ingress.body_memory.each;
     for rpc in federation_api::rpcs() {
         let path = format!("/federation/{}/{}", rpc.component, rpc.name);
         let (head, _) = request("POST", &path, &[("Wire-Origin-Domain", "b.example")]).into_parts();

@@ -1,6 +1,7 @@
 //! A federator of another process, as `serve` uses it: an honest one, and everything else that may listen there.
 
 use std::{
+    collections::HashSet,
     io,
     net::SocketAddr,
     sync::{
@@ -26,13 +27,15 @@ use tokio::{
     io::AsyncReadExt,
     net::TcpListener,
     sync::Notify,
+    task::JoinSet,
     time::{Instant, sleep},
 };
+use tokio_util::sync::CancellationToken;
 use types::{SeededRng, TraceContext};
 
 use crate::support::{
     Backend, PATIENCE, call, domain,
-    peer::{Peer, always, black_hole, mute, refusing, whole},
+    peer::{Peer, always, black_hole, mute, refusing, refusing_at, whole},
     plain::{Raw, Scripted, serve},
     soon,
 };
@@ -189,11 +192,15 @@ async fn the_federators_errors_are_the_callers() {
 async fn a_federator_that_cannot_be_reached_is_told_as_such() {
     let (port, _socket) = refusing();
     let unavailable = (500, "federation-not-available".to_owned());
-    assert_eq!(told(send(&outside(at(port), |_| {})).await), unavailable);
-    assert_eq!(told(send(&outside("nowhere.invalid:8080", |_| {})).await), unavailable);
+    let short = |limits: &mut OutsideLimits| (limits.connect, limits.patience) = (SHORT, SHORT);
+    let began = Instant::now();
+    let refused = outside(at(port), |limits| (limits.patience, limits.first_pause) = (SHORT, SHORT / 3));
+    assert_eq!(told(send(&refused).await), unavailable);
+    assert!(began.elapsed() >= SHORT / 3 && began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+    assert_eq!(told(send(&outside("nowhere.invalid:8080", short)).await), unavailable);
     let (port, _sockets) = black_hole();
     let began = Instant::now();
-    assert_eq!(told(send(&outside(at(port), |limits| limits.connect = SHORT)).await), unavailable);
+    assert_eq!(told(send(&outside(at(port), short)).await), unavailable);
     assert!(began.elapsed() >= SHORT && began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
     for bad in ["", "federator", "federator:0", "http://federator:8080", "a:b:1"] {
         assert!(OutsideFederator::new(domain("a.example"), bad, OutsideLimits::default()).is_err(), "{bad}");
@@ -277,6 +284,61 @@ async fn the_next_call_after_a_restart_finds_the_federator_again() {
         assert_eq!(send(&outside).await.unwrap().status(), 200, "{round}");
         soon(ended.notified()).await;
     }
+}
+
+/// One that is not there for less than the patience costs no call, and none is written twice.
+#[tokio::test]
+async fn calls_wait_while_the_federator_starts_anew() {
+    const CALLERS: usize = 8;
+    let (port, mut socket) = refusing();
+    let outside = Arc::new(outside(at(port), |_| {}));
+    let (asked, enough) = (Arc::<Mutex<Vec<String>>>::default(), CancellationToken::new());
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let (outside, enough) = (Arc::clone(&outside), enough.clone());
+        callers.spawn(async move {
+            let mut calls = 0;
+            while !enough.is_cancelled() {
+                let mut call = call("b.example");
+                call.context.request_id = format!("{caller}-{calls}");
+                let answer = soon(outside.send(call)).await.unwrap_or_else(|error| panic!("{caller}-{calls}: {error}"));
+                whole(Ok(answer)).await;
+                calls += 1;
+            }
+            calls
+        });
+    }
+    for round in 1..=3 {
+        // Nobody listens, and the callers are there.
+        sleep(SHORT).await;
+        let noted = Arc::clone(&asked);
+        let router = Router::new().fallback(move |request: Request<Body>| async move {
+            let id = request.headers()["wire-origin-request-id"].to_str().unwrap().to_owned();
+            noted.lock().unwrap().push(id);
+        });
+        socket.listen(128).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(socket.into()).unwrap();
+        let stop = CancellationToken::new();
+        let served = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let served = tokio::spawn(served.into_future());
+        let before = asked.lock().unwrap().len();
+        while asked.lock().unwrap().len() < before + 20 * CALLERS {
+            assert!(callers.try_join_next().is_none(), "a caller has ended, round {round}");
+            tokio::task::yield_now().await;
+        }
+        if round == 3 {
+            enough.cancel();
+            break;
+        }
+        stop.cancel();
+        soon(served).await.unwrap().unwrap();
+        socket = refusing_at(port).1;
+    }
+    let calls: usize = soon(callers.join_all()).await.into_iter().sum();
+    let asked = asked.lock().unwrap();
+    let once: HashSet<&String> = asked.iter().collect();
+    assert_eq!((asked.len(), once.len()), (calls, calls));
 }
 
 #[tokio::test]

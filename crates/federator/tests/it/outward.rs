@@ -10,7 +10,7 @@ use std::{
 use axum::body::Body;
 use federation_api::{DEFAULT_MAX_BODY, RpcName, max_body};
 use federator::{
-    limits::{Limits, OutwardLimits},
+    limits::{Limits, MemoryLimits, OutwardLimits, UnheardLimits},
     outward,
 };
 use futures_util::{StreamExt, stream};
@@ -391,7 +391,7 @@ async fn a_body_that_is_silent_or_trickles_is_408() {
 #[tokio::test]
 async fn only_so_much_of_bodies_is_held_at_a_time() {
     let bench = Bench::with(
-        |limits| (limits.bodies.memory, limits.bodies.memory_each, limits.bodies.idle) = (100, 100, SHORT),
+        |limits| (limits.bodies.memory, limits.bodies.idle) = (MemoryLimits::of_one_size(100, 100), SHORT),
         || None,
     )
     .await;
@@ -422,7 +422,7 @@ async fn only_so_much_of_bodies_is_held_at_a_time() {
 #[tokio::test]
 async fn each_remote_has_a_share_of_the_memory_for_bodies() {
     let bench = Bench::with(
-        |limits| (limits.bodies.memory, limits.bodies.memory_each, limits.bodies.idle) = (100, 60, SHORT),
+        |limits| (limits.bodies.memory, limits.bodies.idle) = (MemoryLimits::of_one_size(100, 60), SHORT),
         || None,
     )
     .await;
@@ -442,6 +442,47 @@ async fn each_remote_has_a_share_of_the_memory_for_bodies() {
     assert_eq!(answer.headers["retry-after"], "1");
 }
 
+/// Four that are silent hold what they were asked for as long as an answer may take, and would hold all there is.
+#[tokio::test]
+async fn remotes_that_are_silent_leave_room_for_one_that_answers() {
+    const SILENT: [&str; 4] = ["s1.example", "s2.example", "s3.example", "s4.example"];
+    let setup = Setup { allowed: [&SILENT[..], &["c.example"]].concat(), ..Setup::default() };
+    let bench = Bench::of(
+        setup,
+        |limits| {
+            limits.bodies.memory = MemoryLimits { all: 1100, each: 250, small_bytes: 10, small: 100, small_each: 50 };
+            limits.unheard = UnheardLimits { small: 20, large: 250, ..UnheardLimits::default() };
+            limits.bodies.idle = SHORT;
+        },
+        || None,
+    )
+    .await;
+    let healthy = Peer::start(&bench.backend.certificate("fed.c.example"), always(200, "text/x", "ok")).await;
+    bench.backend.dns.publish("c.example", 60, &[(0, 0, healthy.port(), "fed.c.example.")]);
+    let mut asking = Vec::new();
+    for domain in SILENT {
+        bench.backend.dns.publish(domain, 60, &[(0, 0, bench.remote.port(), "fed.b.example.")]);
+        for length in [250, 10, 10, 10, 250] {
+            let mut call = Raw::connect(bench.address).await;
+            call.say(post(&PATH.replace("b.example", domain), &[], &zeros(length))).await;
+            asking.push(call);
+        }
+    }
+    // Of the small bodies two of each, and of the large ones one in all.
+    while bench.asked().len() < 9 {
+        tokio::task::yield_now().await;
+    }
+    let elsewhere = PATH.replace("b.example", "c.example");
+    let healthy = async |length| bench.raw(post(&elsewhere, &[], &zeros(length))).await.unwrap().text();
+    assert_eq!(healthy(10).await, "ok");
+    for _ in 0..3 {
+        let (one, two, three, small) = tokio::join!(healthy(250), healthy(250), healthy(250), healthy(10));
+        assert_eq!([one, two, three, small], ["ok"; 4]);
+    }
+    let lengths: Vec<usize> = bench.asked().iter().map(|asked| asked.body.len()).collect();
+    assert_eq!((lengths.len(), lengths.iter().filter(|length| **length == 250).count()), (9, 1));
+}
+
 /// By the policy, by the breaker, or because enough calls wait: nobody sends a body for that, and none is waited for.
 #[tokio::test]
 async fn a_call_that_nobody_would_carry_out_is_refused_before_its_body() {
@@ -451,7 +492,7 @@ async fn a_call_that_nobody_would_carry_out_is_refused_before_its_body() {
     let bench = Bench::of(
         Setup { limits, ..Setup::default() },
         |limits| {
-            (limits.bodies.memory, limits.bodies.memory_each, limits.bodies.idle) = (100_000, 100_000, PATIENCE);
+            (limits.bodies.memory, limits.bodies.idle) = (MemoryLimits::of_one_size(100_000, 100_000), PATIENCE);
         },
         || None,
     )

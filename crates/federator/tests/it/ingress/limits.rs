@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use federator::limits::MemoryLimits;
 use http::Request;
 use rustls::version::TLS12;
 use tls::issue::Issued;
@@ -185,7 +186,10 @@ async fn a_body_declared_too_large_is_not_read() {
 
 #[tokio::test]
 async fn bodies_in_memory_are_bounded() {
-    let running = start_with(|limits| (limits.body_memory, limits.body_idle) = (1500, SHORT * 5)).await;
+    let running = start_with(|limits| {
+        (limits.body_memory, limits.body_idle) = (MemoryLimits::of_one_size(1500, 1500), SHORT * 5)
+    })
+    .await;
     let good = running.good();
     let stream = running.http2(Some(&good)).await;
     let held = tokio::spawn(async move { ask2(stream, "/federation/wait", &"x".repeat(1000)).await });
@@ -203,7 +207,7 @@ async fn bodies_in_memory_are_bounded() {
 
 #[tokio::test]
 async fn a_request_waits_for_memory() {
-    let running = start_with(|limits| limits.body_memory = 1500).await;
+    let running = start_with(|limits| limits.body_memory = MemoryLimits::of_one_size(1500, 1500)).await;
     let good = running.good();
     let stream = running.http2(Some(&good)).await;
     let held = tokio::spawn(async move { ask2(stream, "/federation/wait", &"x".repeat(1000)).await });
@@ -219,7 +223,7 @@ async fn a_request_waits_for_memory() {
 
 #[tokio::test]
 async fn what_is_not_let_in_costs_no_memory() {
-    let running = start_with(|limits| limits.body_memory = 1500).await;
+    let running = start_with(|limits| limits.body_memory = MemoryLimits::of_one_size(1500, 1500)).await;
     let good = running.good();
     let mut kept = Vec::new();
     // Bodies that do not end, of one who may not call.
@@ -243,7 +247,7 @@ async fn what_is_not_let_in_costs_no_memory() {
 #[tokio::test]
 async fn one_address_does_not_take_the_memory_of_all() {
     let running = start_with(|limits| {
-        (limits.body_memory, limits.body_memory_per_address, limits.body_idle) = (4000, 1500, SHORT * 5);
+        (limits.body_memory, limits.body_idle) = (MemoryLimits::of_one_size(4000, 1500), SHORT * 5);
     })
     .await;
     let good = running.good();

@@ -166,8 +166,14 @@ pub async fn mute() -> (u16, JoinSet<Infallible>) {
 
 /// A port of loopback where nobody listens, reserved as long as the result lives.
 pub fn refusing() -> (u16, socket2::Socket) {
+    refusing_at(0)
+}
+
+/// The same, of a port where somebody may have listened until now.
+pub fn refusing_at(port: u16) -> (u16, socket2::Socket) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], port)).into()).unwrap();
     (socket.local_addr().unwrap().as_socket().unwrap().port(), socket)
 }
 
