@@ -188,9 +188,9 @@ impl FederatorNode {
         certificates.and(policy)
     }
 
-    /// Stops accepting, after the delay that is configured, and lets open calls end within a deadline.
-    pub async fn stop(self) {
-        self.running.stop().await;
+    /// Stops accepting, after the delay that is configured or once somebody is in a hurry, and lets open calls end within a deadline.
+    pub async fn stop(self, hurry: impl Future<Output = ()>) {
+        self.running.stop(hurry).await;
     }
 }
 

@@ -252,9 +252,9 @@ impl Node {
         certificates.and(policy)
     }
 
-    /// Stops accepting, after the delay that is configured; lets open requests end within a deadline, and closes the store.
-    pub async fn stop(self) {
-        self.running.stop().await;
+    /// Stops accepting, after the delay that is configured or once somebody is in a hurry; lets open requests end within a deadline, and closes the store.
+    pub async fn stop(self, hurry: impl Future<Output = ()>) {
+        self.running.stop(hurry).await;
         self.store.close().await;
     }
 }

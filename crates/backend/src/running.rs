@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use axum::Router;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use web::Readiness;
 
@@ -59,12 +59,15 @@ impl Running {
         self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(work));
     }
 
-    /// Says that it ends, stops accepting once that was heard, and lets open requests end within a deadline.
-    pub(crate) async fn stop(&self) {
+    /// Says that it ends, stops accepting once that was heard, or once somebody is in a hurry, and lets open requests end
+    /// within a deadline.
+    pub(crate) async fn stop(&self, hurry: impl Future<Output = ()>) {
         self.readiness.leaves();
         if !self.delay.is_zero() {
             tracing::info!("requests are taken for {} s more (drain_delay)", self.delay.as_secs());
-            sleep(self.delay).await;
+            if timeout(self.delay, hurry).await.is_ok() {
+                tracing::info!("in a hurry: no more requests are taken");
+            }
         }
         self.stop.cancel();
         self.tasks.close();

@@ -144,7 +144,7 @@ impl Lab {
     pub async fn stop(self) {
         let mut stopping = tokio::task::JoinSet::new();
         for node in self.nodes {
-            stopping.spawn(node.stop());
+            stopping.spawn(node.stop(std::future::pending()));
         }
         stopping.join_all().await;
         self.dns.stop().await;

@@ -1,6 +1,7 @@
 //! How a node ends.
 
 use std::{
+    future::pending,
     io,
     net::SocketAddr,
     path::Path,
@@ -101,7 +102,7 @@ async fn a_stopping_node_finishes_what_was_begun_and_takes_nothing_new() {
     let folder = tempfile::tempdir().unwrap();
     let (node, config, listeners) = node(&folder).await;
     let mut client = half_a_login(listeners[0]).await;
-    let stopping = tokio::spawn(node.stop());
+    let stopping = tokio::spawn(node.stop(pending()));
     for listener in listeners {
         soon("the listener is gone", async || refuses(listener).await).await;
     }

@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, pending},
+    pin::Pin,
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -33,16 +34,17 @@ pub fn start_log(log: &Log, telemetry: &Telemetry, domain: Option<&Domain>) -> R
     Ok(exporter)
 }
 
-/// Runs something that serves until it is asked to end; asked twice, what is still open is cut. On SIGHUP it is to read its
-/// files again. The supervisor is told of all that, and of what `ready` gives: what is served, now and later. The exporter
-/// ends after it, and sends its last spans. `drain_delay` is for how long `stop` goes on taking requests.
+/// Runs something that serves until it is asked to end. Asked twice, what is still open is cut; where there is a
+/// `drain_delay`, for which `stop` goes on taking requests, the second time ends that delay and the third one cuts. On SIGHUP
+/// it is to read its files again. The supervisor is told of all that, and of what `ready` gives: what is served, now and later. The exporter
+/// ends after it, and sends its last spans.
 pub fn serve<N>(
     drain_delay: Duration,
     exporter: Option<Exporter>,
     start: impl Future<Output = Result<N, backend::StartError>>,
     ready: impl FnOnce(&N) -> watch::Receiver<&'static str>,
     mut reload: impl AsyncFnMut(&mut N),
-    stop: impl AsyncFnOnce(N),
+    stop: impl AsyncFnOnce(N, Hurry),
 ) -> Result<ExitCode> {
     block_on(async move {
         let ending = Ending::watch()?;
@@ -73,22 +75,33 @@ pub fn serve<N>(
             }
         }
         notify.stopping(drain_delay);
-        tracing::info!("stopping once open requests are answered; the next signal cuts them");
+        let cutting = if drain_delay.is_zero() {
+            tracing::info!("stopping once open requests are answered; the next signal cuts them");
+            2
+        } else {
+            tracing::info!("stopping; the next signal ends the drain_delay, the one after it cuts open requests");
+            3
+        };
+        let hurrying = ending.clone();
+        let hurry: Hurry = Box::pin(async move { hurrying.asked_times(2).await });
         let stopped = async {
-            stop(node).await;
+            stop(node, hurry).await;
             if let Some(exporting) = exporting {
                 exporting.finish().await;
             }
         };
         tokio::select! {
             () = stopped => Ok(ExitCode::SUCCESS),
-            () = ending.asked_again() => {
+            () = ending.asked_times(cutting) => {
                 tracing::warn!("asked again: open requests are cut");
                 Ok(ending.status())
             }
         }
     })
 }
+
+/// Resolves once whoever asks to end does not want to wait.
+pub type Hurry = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The wishes that files be read again: SIGHUP. From the moment at which this exists the signal ends nothing.
 #[cfg(unix)]
@@ -125,6 +138,7 @@ impl Reloading {
 
 /// The wishes that the process end: Ctrl-C, or SIGTERM from a supervisor. None is lost from the moment at which this
 /// exists.
+#[derive(Clone)]
 pub struct Ending(watch::Receiver<Wishes>);
 
 #[derive(Clone, Copy, Default)]
@@ -154,12 +168,12 @@ impl Ending {
 
     /// Resolves once it was asked.
     pub async fn asked(&self) {
-        self.count(1).await;
+        self.asked_times(1).await;
     }
 
     /// Resolves once it was asked twice: nothing is to be waited for any more.
     pub async fn asked_again(&self) {
-        self.count(2).await;
+        self.asked_times(2).await;
     }
 
     /// Whether it was asked.
@@ -178,7 +192,7 @@ impl Ending {
         ExitCode::from(self.0.borrow().status)
     }
 
-    async fn count(&self, count: usize) {
+    async fn asked_times(&self, count: usize) {
         if self.0.clone().wait_for(|wishes| wishes.count >= count).await.is_err() {
             pending().await
         }

@@ -55,11 +55,23 @@ fn an_interrupted_demonstration_judges_nothing_and_leaves_nothing_behind() {
 
 #[test]
 fn the_second_signal_does_not_wait_for_requests() {
+    a_signal_cuts(2, "0");
+}
+
+/// The second one ends the delay, and nobody else is kept waiting.
+#[test]
+fn with_a_delay_the_third_signal_does_not_wait_for_requests() {
+    a_signal_cuts(3, "600");
+}
+
+/// The last of so many signals ends the process at once, although a request is open.
+fn a_signal_cuts(signals: usize, drain_delay: &str) {
     let folder = Folder::init_only(ferrule(), "stubborn.example").unwrap();
     let free = [
         ("FERRULE_EDGE__LISTEN", "127.0.0.1:0"),
         ("FERRULE_FEDERATION__LISTEN", "127.0.0.1:0"),
         ("FERRULE_LOG__FORMAT", "json"),
+        ("FERRULE_DRAIN_DELAY", drain_delay),
     ];
     let mut served = folder.serve_in(&free).unwrap();
     let edge = served.backend().api.trim_start_matches("http://").to_owned();
@@ -67,10 +79,12 @@ fn the_second_signal_does_not_wait_for_requests() {
     let head = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n";
     client.write_all(format!("{head}Expect: 100-continue\r\n\r\n").as_bytes()).unwrap();
     client.read_exact(&mut [0; 25]).unwrap();
-    let kill = Command::new("kill").args(["-INT", &served.pid().to_string()]).status().unwrap();
-    assert!(kill.success());
+    let pid = served.pid().to_string();
     let child = served.child();
-    child.until("word of the signal", |child| child.output().1.contains("stopping").then_some(())).unwrap();
+    for heard in &["stopping", "in a hurry"][..signals - 1] {
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        child.until("word of the signal", |child| child.output().1.contains(heard).then_some(())).unwrap();
+    }
     let start = Instant::now();
     let status = child.interrupt().unwrap();
     assert!(start.elapsed() < Duration::from_secs(5), "it waited {:?}", start.elapsed());

@@ -29,6 +29,18 @@ with its repository and is not called `federator`.
 {{- .Values.mode -}}
 {{- end -}}
 
+{{/*
+How many seconds a pod that is to end takes requests as ever. In mode full nobody takes over before it has ended, so that a
+delay would make the time without a backend longer.
+*/}}
+{{- define "ferrule.drainDelay" -}}
+{{- if kindIs "invalid" .Values.drainDelay -}}
+{{- eq .Values.mode "federator" | ternary 5 0 -}}
+{{- else -}}
+{{- .Values.drainDelay | int64 -}}
+{{- end -}}
+{{- end -}}
+
 {{/* A value of wire-server's federator: as a part of wire-server's chart, or of its own. */}}
 {{- define "ferrule.federatorValue" -}}
 {{- $own := index .root.Values .key -}}

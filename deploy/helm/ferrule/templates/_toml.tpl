@@ -22,7 +22,7 @@
 {{- $strategy := $brig.setFederationStrategy | default (ternary "allowAll" (ternary "allowDynamic" "allowNone" (not (empty $older.allowedDomains))) $everybody) }}
 domain = {{ $domain | toJson }}
 data = "/var/lib/ferrule"
-drain_delay = {{ .Values.drainDelay | int64 }}
+drain_delay = {{ include "ferrule.drainDelay" . }}
 
 [edge]
 listen = "0.0.0.0:8080"

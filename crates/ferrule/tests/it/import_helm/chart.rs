@@ -220,17 +220,17 @@ fn a_pod_that_is_to_end_has_time_for_it_and_is_probed_where_it_says_so() {
     let place = Place::new();
     place.import(&MANUAL).unwrap();
     let tokens = tokens(&place);
-    for (more, seconds, grace) in [("{}", 5, 35), ("drainDelay: 40", 40, 70), ("drainDelay: 0", 0, 30)] {
+    for (more, alone, replaced) in [("{}", 0, 5), ("drainDelay: 40", 40, 40), ("drainDelay: 0", 0, 0)] {
         let values = [&MANUAL[..], &[&tokens, more]].concat();
         let full = of_kind(&rendered(&place, "full", &values).unwrap(), "StatefulSet").concat();
         let federator = of_kind(&rendered(&place, "federator", &values).unwrap(), "Deployment").concat();
-        for made in [&full, &federator] {
-            assert!(made.contains(&format!("terminationGracePeriodSeconds: {grace}\n")), "{made}");
+        for (made, seconds) in [(&full, alone), (&federator, replaced)] {
+            assert!(made.contains(&format!("terminationGracePeriodSeconds: {}\n", seconds + 30)), "{made}");
         }
-        let variable = format!("- name: FERRULE_DRAIN_DELAY\n              value: \"{seconds}\"\n");
+        let variable = format!("- name: FERRULE_DRAIN_DELAY\n              value: \"{replaced}\"\n");
         assert!(federator.contains(&variable), "{federator}");
         let configuration = block(&rendered(&place, "full", &values).unwrap(), "ferrule.toml");
-        assert!(configuration.contains(&format!("\ndrain_delay = {seconds}\n")), "{configuration}");
+        assert!(configuration.contains(&format!("\ndrain_delay = {alone}\n")), "{configuration}");
         let (_, probe) = federator.split_once("readinessProbe:").unwrap();
         assert!(probe.contains("path: /i/ready\n              port: 8080\n"), "{probe}");
         let (_, probe) = full.split_once("readinessProbe:").unwrap();

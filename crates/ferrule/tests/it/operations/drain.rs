@@ -83,6 +83,33 @@ fn a_federator_takes_calls_while_those_who_spread_them_notice_that_it_ends() {
 /// Long enough to see it on a busy machine.
 const DELAY: (&str, &str) = ("FERRULE_DRAIN_DELAY", "4");
 
+#[test]
+fn the_second_signal_ends_the_delay_and_cuts_no_request() {
+    const LONG: (&str, &str) = ("FERRULE_DRAIN_DELAY", "600");
+    run(async {
+        let mut backend = Backend::start(&[LONG]).await;
+        let asked = [backend.edge(), backend.ingress()];
+        let Door::Clear(place) = asked[0].door else { panic!("it is in clear") };
+        let loads: Vec<_> =
+            asked.iter().flat_map(|asked| Habit::ALL.map(|habit| (habit, Load::begin(asked, habit, 2)))).collect();
+        let child = backend.served.child();
+        child.send("-TERM").unwrap();
+        let ready = async || Call::get(&Place::Tcp(place), "/status").send().await.unwrap();
+        until("it says that it ends", async || ready().await.status == 503).await;
+        for (_, load) in &loads {
+            load.answered(40).await.unwrap();
+        }
+        let asked_at = Instant::now();
+        child.send("-TERM").unwrap();
+        for (habit, load) in loads {
+            assert_eq!(load.end().await.unwrap().lost, [] as [String; 0], "{habit:?}");
+        }
+        assert!(child.wait().unwrap().success(), "{}", child.output().1);
+        assert!(asked_at.elapsed() < DRAINED, "{:?}", asked_at.elapsed());
+        assert!(!child.output().1.contains("are cut"), "{}", child.output().1);
+    });
+}
+
 /// Once it is asked to end it says so to whoever asks whether to send requests, and takes them all the same.
 async fn tells_before_it_ends(child: &mut Child, (place, path): (SocketAddr, &str), listeners: &[Asked]) {
     let ready = async || Call::get(&Place::Tcp(place), path).send().await.unwrap();
