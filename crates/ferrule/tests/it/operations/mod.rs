@@ -4,6 +4,7 @@
 mod drain;
 mod logs;
 mod reload;
+mod restart;
 mod scene;
 mod supervisor;
 mod traces;
