@@ -30,14 +30,14 @@ impl Exchange {
         self.watched.lock().is_last()
     }
 
-    fn tell(&self, what: impl FnOnce(&mut Activity, u64, Instant)) {
-        what(&mut self.watched.lock(), self.request, Instant::now());
+    fn tell(&self, what: impl FnOnce(&mut Activity, u64)) {
+        what(&mut self.watched.lock(), self.request);
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.tell(Activity::end);
+        self.tell(|activity, request| activity.end(request, Instant::now()));
     }
 }
 
@@ -51,10 +51,12 @@ pub struct Answer<B> {
 impl<B: Body> Answer<B> {
     /// From now on the peer is to take it.
     pub fn new(inner: B, exchange: Exchange) -> Self {
-        exchange.tell(Activity::answer);
-        if inner.is_end_stream() {
-            exchange.tell(|activity, request, _| activity.whole(request));
-        }
+        exchange.tell(|activity, request| {
+            activity.answer(request, Instant::now());
+            if inner.is_end_stream() {
+                activity.whole(request);
+            }
+        });
         Self { inner, exchange: Arc::new(exchange) }
     }
 }
@@ -64,12 +66,12 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, B::Error>>> {
-        self.exchange.tell(|activity, request, _| activity.wanted(request));
+        self.exchange.tell(|activity, request| activity.wanted(request));
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         let length = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
         let whole = frame.is_none() || self.inner.is_end_stream();
-        self.exchange.tell(|activity, request, now| {
-            activity.handed_over(request, length, now);
+        self.exchange.tell(|activity, request| {
+            activity.handed_over(request, length, Instant::now());
             if whole {
                 activity.whole(request);
             }
@@ -106,6 +108,6 @@ impl Buf for Piece {
 
     fn advance(&mut self, count: usize) {
         self.data.advance(count);
-        self.exchange.tell(|activity, request, now| activity.taken(request, count, now));
+        self.exchange.tell(|activity, request| activity.taken(request, count, Instant::now()));
     }
 }

@@ -21,14 +21,31 @@ pub enum End<E> {
     Expired(Expired),
 }
 
+/// A connection that can be ended in good order.
+pub trait Orderly: Future<Output = Result<(), <Self as Orderly>::Error>> {
+    /// What breaks it.
+    type Error;
+
+    /// Lets it end once what was begun is over.
+    fn wind(self: Pin<&mut Self>);
+}
+
+impl<C: GracefulConnection> Orderly for C {
+    type Error = <C as GracefulConnection>::Error;
+
+    fn wind(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
 /// Runs a connection, and ends it when it lasts too long, when its last answer was given, or in good order once it is to
 /// stop. It stays where it is: each future that it passed through would have room for it as long as it lasts.
-pub async fn drive<C: GracefulConnection>(
+pub async fn drive<C: Orderly>(
     mut connection: Pin<&mut C>,
     watched: &Watched,
     limits: &Limits,
     stop: &CancellationToken,
-) -> End<C::Error> {
+) -> End<<C as Orderly>::Error> {
     let mut stopped = pin!(stop.cancelled());
     let mut asked_to_stop = false;
     let mut alarm = pin!(sleep_until(Instant::now()));
@@ -50,7 +67,7 @@ pub async fn drive<C: GracefulConnection>(
                 Advice::End(expired) => return Poll::Ready(End::Expired(expired)),
                 Advice::Wind => {
                     watched.lock().wind(now);
-                    connection.as_mut().graceful_shutdown();
+                    connection.as_mut().wind();
                     continue;
                 }
             }

@@ -11,11 +11,8 @@ use hyper::{
     body::Incoming,
     service::{HttpService, service_fn},
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::graceful::GracefulConnection,
-};
-use listening::{Answer, End, Protocol, Watched, last_words, linger};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use listening::{Answer, End, Orderly, Protocol, Streams, Together, Watched, last_words, linger};
 use services::Body;
 use tokio::{
     net::TcpStream,
@@ -100,7 +97,8 @@ async fn http1(wire: Wire, caller: &Arc<Caller>, shutdown: &CancellationToken) -
 
 async fn http2(wire: Wire, caller: &Arc<Caller>, shutdown: &CancellationToken) -> End<hyper::Error> {
     let limits = &caller.shared.limits;
-    let mut http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let streams = Streams::default();
+    let mut http = hyper::server::conn::http2::Builder::new(streams.clone());
     http.timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
         .max_pending_accept_reset_streams(limits.pending_resets)
@@ -110,7 +108,8 @@ async fn http2(wire: Wire, caller: &Arc<Caller>, shutdown: &CancellationToken) -
         .initial_connection_window_size(limits.connection_window)
         .keep_alive_interval(limits.ping_interval)
         .keep_alive_timeout(limits.ping_timeout);
-    drive(pin!(http.serve_connection(TokioIo::new(wire), responding(caller))), caller, shutdown).await
+    let connection = pin!(http.serve_connection(TokioIo::new(wire), responding(caller)));
+    drive(pin!(Together::new(connection, streams)), caller, shutdown).await
 }
 
 /// Answers every request of a connection in its caller's name.
@@ -126,7 +125,7 @@ fn responding(
 
 async fn drive<C>(connection: Pin<&mut C>, caller: &Caller, shutdown: &CancellationToken) -> End<hyper::Error>
 where
-    C: GracefulConnection<Error = hyper::Error>,
+    C: Orderly<Error = hyper::Error>,
 {
     let end = listening::drive(connection, &caller.watched, &caller.shared.limits.connections(), shutdown).await;
     match &end {

@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::support::{Running, ask1, ask2, parse1, post, start, start_with, within};
+use super::support::{Running, ask1, ask2, open2, parse1, post, send2, start, start_with, within};
 
 #[tokio::test]
 async fn only_federation_is_reachable() {
@@ -69,6 +69,22 @@ async fn one_connection_serves_many_requests() {
         assert_eq!(parse1(&text).status, 200);
     }
     assert_eq!(running.recorder.calls().len(), 5);
+}
+
+/// They are answered in one task.
+#[tokio::test]
+async fn a_request_of_http2_that_waits_or_panics_holds_up_no_other_of_its_connection() {
+    let running = start().await;
+    let (mut client, _connection) = open2(running.http2(Some(&running.good())).await).await;
+    let (mut waits, mut panics) = (client.clone(), client.clone());
+    let waiting = tokio::spawn(async move { send2(&mut waits, "/federation/wait", "late").await });
+    within(running.recorder.began.notified()).await;
+    assert_eq!(send2(&mut client, "/federation/x", "first").await.body, "first");
+    let panicking = tokio::spawn(async move { send2(&mut panics, "/federation/panic", "").await });
+    assert!(within(panicking).await.is_err(), "nobody answers");
+    assert_eq!(send2(&mut client, "/federation/x", "second").await.body, "second");
+    running.recorder.release.add_permits(1);
+    assert_eq!(within(waiting).await.unwrap().body, "late");
 }
 
 #[tokio::test]

@@ -138,6 +138,7 @@ impl AdmittedCall for Recorded {
         recorder.began.notify_one();
         match path.as_str() {
             "/federation/never" => pending().await,
+            "/federation/panic" => panic!("a mistake of ours"),
             "/federation/wait" => recorder.release.acquire().await.unwrap().forget(),
             "/federation/endless" => {
                 let gone = OnDrop(Arc::clone(&recorder.endless_dropped));
