@@ -77,6 +77,7 @@ impl Standing {
         salvage.look_at_rows(Space::Guarded)?;
         salvage.look_at_rows(Space::Plain)?;
         salvage.look_at_bodies()?;
+        salvage.look_at_fresh()?;
         salvage.look_at_logs()?;
         salvage.write_rows(Space::Guarded)?;
         salvage.write_rows(Space::Plain)?;
@@ -242,9 +243,9 @@ impl<'a, W: Write> Salvage<'a, W> {
             let kind = kind.map(|kind| kind.name.to_owned());
             self.put(&Record::Log(Log { name: Bytes::copy_from_slice(&name), kind, memory }))?;
             let (mut pos, before) = ((no << 32) - 1, no.saturating_add(1) << 32);
-            while let Some(next) = self.noted(|notes| notes.next_entry(pos, before))? {
+            while let Some((next, fresh)) = self.noted(|notes| notes.next_entry(pos, before))? {
                 pos = next;
-                match self.entry_at(pos, &name)? {
+                match self.entry_at(pos, fresh, &name)? {
                     Some(entry) => self.put(&Record::Entry(entry))?,
                     None => self.leave_out("log", Some(key::show(&name)), "an entry cannot be read"),
                 }
@@ -254,8 +255,12 @@ impl<'a, W: Write> Salvage<'a, W> {
         Ok(())
     }
 
-    fn entry_at(&self, pos: i64, name: &[u8]) -> Result<Option<dump::Entry>, UpkeepError> {
-        let sql = "SELECT tick, key, meta, body, body_ref, expires, crc FROM log WHERE pos = ?1";
-        self.one(sql, [pos], |row| super::dump::entry(row, name, self.standing.meta.node))
+    /// An entry by its position, or by its number in `fresh`.
+    fn entry_at(&self, pos: i64, fresh: Option<i64>, name: &[u8]) -> Result<Option<dump::Entry>, UpkeepError> {
+        let (sql, at) = match fresh {
+            None => ("SELECT tick, key, meta, body, body_ref, expires, crc FROM log WHERE pos = ?1", pos),
+            Some(no) => ("SELECT tick, key, meta, body, body_ref, expires, crc FROM fresh WHERE no = ?1", no),
+        };
+        self.one(sql, [at], |row| super::dump::entry(row, name, self.standing.meta.node))
     }
 }

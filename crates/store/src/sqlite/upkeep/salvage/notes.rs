@@ -15,8 +15,10 @@ CREATE TABLE tried(space INTEGER, no INTEGER, PRIMARY KEY(space, no)) WITHOUT RO
 CREATE TABLE indexed(space INTEGER, no INTEGER, of BLOB, key BLOB, PRIMARY KEY(space, no)) WITHOUT ROWID;
 CREATE TABLE body(no INTEGER PRIMARY KEY, used INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE log(no INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, memory INTEGER);
--- Entries that are sound.
-CREATE TABLE entry(pos INTEGER PRIMARY KEY);
+-- Positions of the entries in `fresh`, with their numbers there.
+CREATE TABLE fresh(pos INTEGER PRIMARY KEY, no INTEGER NOT NULL);
+-- Entries that are sound; those in `fresh` have a number there.
+CREATE TABLE entry(pos INTEGER PRIMARY KEY, fresh INTEGER);
 BEGIN;
 ";
 
@@ -85,8 +87,12 @@ impl Notes {
         Ok(new || self.put("UPDATE log SET memory = ?3 WHERE no = ?1 AND name = ?2", (no, name, memory))?)
     }
 
-    pub(super) fn entry(&self, pos: i64) -> Result<bool, Error> {
-        self.put("INSERT OR IGNORE INTO entry VALUES (?1)", [pos])
+    pub(super) fn fresh(&self, pos: i64, no: i64) -> Result<bool, Error> {
+        self.put("INSERT OR IGNORE INTO fresh VALUES (?1, ?2)", (pos, no))
+    }
+
+    pub(super) fn entry(&self, pos: i64, fresh: Option<i64>) -> Result<bool, Error> {
+        self.put("INSERT OR IGNORE INTO entry VALUES (?1, ?2)", (pos, fresh))
     }
 
     /// The newest row of an aggregate.
@@ -128,10 +134,24 @@ impl Notes {
         self.0.prepare_cached(sql)?.query_row([behind], named).optional()
     }
 
-    /// The next sound entry of a log.
-    pub(super) fn next_entry(&self, behind: i64, before: i64) -> Result<Option<i64>, Error> {
-        let sql = "SELECT pos FROM entry WHERE pos > ?1 AND pos < ?2 ORDER BY pos LIMIT 1";
-        self.0.prepare_cached(sql)?.query_row((behind, before), |row| row.get(0)).optional()
+    /// The next position up to `upto` of an entry in `fresh`, and its number there.
+    pub(super) fn next_fresh(&self, behind: i64, upto: i64) -> Result<Option<(i64, i64)>, Error> {
+        let sql = "SELECT pos, no FROM fresh WHERE pos > ?1 AND pos <= ?2 ORDER BY pos LIMIT 1";
+        self.0.prepare_cached(sql)?.query_row((behind, upto), |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    }
+
+    /// The next log behind a number that has entries in `fresh` and no name, and how many.
+    pub(super) fn next_nameless(&self, behind: i64) -> Result<Option<(i64, i64)>, Error> {
+        let sql = "SELECT pos >> 32 AS of, count(*) FROM fresh
+                   WHERE pos >> 32 > ?1 AND NOT EXISTS (SELECT 1 FROM log WHERE no = pos >> 32)
+                   GROUP BY of ORDER BY of LIMIT 1";
+        self.0.prepare_cached(sql)?.query_row([behind], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    }
+
+    /// The next sound entry of a log, and its number if it stands in `fresh`.
+    pub(super) fn next_entry(&self, behind: i64, before: i64) -> Result<Option<(i64, Option<i64>)>, Error> {
+        let sql = "SELECT pos, fresh FROM entry WHERE pos > ?1 AND pos < ?2 ORDER BY pos LIMIT 1";
+        self.0.prepare_cached(sql)?.query_row((behind, before), |row| Ok((row.get(0)?, row.get(1)?))).optional()
     }
 }
 

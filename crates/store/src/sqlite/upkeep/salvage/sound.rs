@@ -10,7 +10,8 @@ use super::{
     walk::{Found, Walk, is_damage},
 };
 use crate::{
-    Catalogue, Corrupt, checksum,
+    Catalogue, Corrupt, EntryId, checksum,
+    dump::Entry,
     engine::Head,
     key,
     sqlite::{
@@ -230,14 +231,25 @@ impl<W: Write> Salvage<'_, W> {
             }
             Ok(())
         })?;
-        let (mut behind, mut ended) = (i64::MIN, i64::MIN);
+        let (mut behind, mut next) = (i64::MIN, i64::MIN);
         while let Some(Named { no, name, .. }) = self.noted(|notes| notes.next_number(behind))? {
             let (first, last) = (no << 32, (no << 32) | 0xffff_ffff);
-            self.nobodys(ended, first)?;
+            self.nobodys(next, first.saturating_sub(1))?;
             self.entries(&name, first, last)?;
-            (behind, ended) = (no, last);
+            (behind, next) = (no, last.saturating_add(1));
         }
-        self.nobodys(ended, i64::MAX)
+        self.nobodys(next, i64::MAX)?;
+        let mut behind = i64::MIN;
+        while let Some((no, count)) = self.noted(|notes| notes.next_nameless(behind))? {
+            behind = no;
+            self.nameless(no, count.unsigned_abs());
+        }
+        Ok(())
+    }
+
+    fn nameless(&mut self, no: i64, count: u64) {
+        let entries = if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") };
+        self.leave_out("log", Some(format!("log {no}")), format!("{entries} of a log without a name"));
     }
 
     fn is_name(&self, name: &[u8]) -> bool {
@@ -258,32 +270,12 @@ impl<W: Write> Salvage<'_, W> {
             match found {
                 Found::Row(row) => {
                     this.step();
-                    let entry = entry(row, name, this.standing.meta.node).and_then(|entry| {
-                        if newest.is_some_and(|newest| newest >= entry.id) {
-                            return Err(Corrupt("an id that is not above that of the entry before it"));
-                        }
-                        Ok(entry)
-                    });
-                    let entry = match entry {
-                        Ok(entry) => match entry.shared {
-                            Some(body) if !this.noted(|notes| notes.uses(body.cast_signed()))? => {
-                                Err(Corrupt("a body that is not there, or damaged"))
-                            }
-                            _ => Ok(entry),
-                        },
-                        Err(corrupt) => Err(corrupt),
-                    };
-                    match entry {
-                        Ok(entry) => {
-                            newest = Some(entry.id);
-                            let pos = columns::number(row, 7).unwrap_or_default();
-                            this.noted(|notes| notes.entry(pos))?;
-                        }
-                        Err(Corrupt(what)) => {
-                            let tick = columns::number(row, 0).unwrap_or_default().cast_unsigned();
-                            let id = crate::EntryId::new(tick, this.standing.meta.node);
-                            this.leave_out(&kind, Some(format!("{} {id}", key::show(name))), what);
-                        }
+                    let pos = columns::number(row, 7).unwrap_or_default();
+                    let entry = entry(row, name, this.standing.meta.node);
+                    let tick = columns::number(row, 0).unwrap_or_default().cast_unsigned();
+                    let id = EntryId::new(tick, this.standing.meta.node);
+                    if let Err(Corrupt(what)) = this.entry((pos, None), entry, &mut newest)? {
+                        this.leave_out(&kind, Some(format!("{} {id}", key::show(name))), what);
                     }
                 }
                 Found::Gap(from, upto) => {
@@ -293,30 +285,93 @@ impl<W: Write> Salvage<'_, W> {
                 }
             }
             Ok(())
+        })?;
+        let mut behind = first - 1;
+        while let Some((pos, no)) = self.noted(|notes| notes.next_fresh(behind, last))? {
+            behind = pos;
+            self.step();
+            let entry =
+                self.entry_at(pos, Some(no), name)?.ok_or(Corrupt("an entry that is damaged, or cannot be read"));
+            if let Err(Corrupt(what)) = self.entry((pos, Some(no)), entry, &mut newest)? {
+                self.leave_out(&kind, Some(format!("{} entry {}", key::show(name), pos & 0xffff_ffff)), what);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes an entry by its position and its number in `fresh`, if it is sound and newer than those before.
+    fn entry(
+        &self,
+        (pos, fresh): (i64, Option<i64>),
+        entry: Result<Entry, Corrupt>,
+        newest: &mut Option<EntryId>,
+    ) -> Result<Result<(), Corrupt>, UpkeepError> {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(corrupt) => return Ok(Err(corrupt)),
+        };
+        if newest.is_some_and(|newest| newest >= entry.id) {
+            return Ok(Err(Corrupt("an id that is not above that of the entry before it")));
+        }
+        if let Some(body) = entry.shared
+            && !self.noted(|notes| notes.uses(body.cast_signed()))?
+        {
+            return Ok(Err(Corrupt("a body that is not there, or damaged")));
+        }
+        *newest = Some(entry.id);
+        self.noted(|notes| notes.entry(pos, fresh)).map(|_| Ok(()))
+    }
+
+    /// Where the entries stand that were not moved to their logs yet: by the index of positions, and by number.
+    pub(super) fn look_at_fresh(&mut self) -> Result<(), UpkeepError> {
+        let conn = self.conn();
+        let looked = conn.prepare("SELECT pos, no FROM fresh ORDER BY pos").and_then(|mut statement| {
+            let mut rows = statement.query([])?;
+            let mut last = None;
+            while let Some(row) = rows.next()? {
+                let (Ok(pos), Ok(no)) = (columns::number(row, 0), columns::number(row, 1)) else { continue };
+                if last.is_some_and(|last| last >= pos) {
+                    return Ok(false);
+                }
+                last = Some(pos);
+                self.notes.fresh(pos, no)?;
+            }
+            Ok(true)
+        });
+        let whole = match looked {
+            Err(error) if is_damage(&error) => false,
+            other => other.map_err(|error| self.failed(&error))?,
+        };
+        let sql = "SELECT no, pos FROM fresh NOT INDEXED WHERE no BETWEEN ?1 AND ?2 ORDER BY no";
+        self.walk(sql, 0, ALL, &mut |this, found| {
+            match found {
+                Found::Row(row) => {
+                    if let (Ok(no), Ok(pos)) = (columns::number(row, 0), columns::number(row, 1)) {
+                        this.noted(|notes| notes.fresh(pos, no))?;
+                    }
+                }
+                Found::Gap(..) if whole => {}
+                Found::Gap(from, upto) => this.leave_out("fresh", None, gap("entry", from, upto)),
+            }
+            Ok(())
         })
     }
 
     /// Entries between two logs, of one whose name is lost.
-    fn nobodys(&mut self, behind: i64, before: i64) -> Result<(), UpkeepError> {
-        if before.saturating_sub(behind) <= 1 {
+    fn nobodys(&mut self, from: i64, upto: i64) -> Result<(), UpkeepError> {
+        if from > upto {
             return Ok(());
         }
         let mut counted = None::<(i64, u64)>;
         let sql = "SELECT pos FROM log WHERE pos BETWEEN ?1 AND ?2 ORDER BY pos";
-        let tell = |this: &mut Self, counted: Option<(i64, u64)>| {
-            if let Some((no, count)) = counted {
-                let entries = if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") };
-                this.leave_out("log", Some(format!("log {no}")), format!("{entries} of a log without a name"));
-            }
-        };
-        self.walk(sql, 0, (behind.saturating_add(1), before.saturating_sub(1)), &mut |this, found| {
+        self.walk(sql, 0, (from, upto), &mut |this, found| {
             match found {
                 Found::Row(row) => {
                     let no = columns::number(row, 0).unwrap_or_default() >> 32;
                     counted = match counted {
                         Some((last, count)) if last == no => Some((no, count + 1)),
                         other => {
-                            tell(this, other);
+                            other.into_iter().for_each(|(no, count)| this.nameless(no, count));
                             Some((no, 1))
                         }
                     };
@@ -325,7 +380,7 @@ impl<W: Write> Salvage<'_, W> {
             }
             Ok(())
         })?;
-        tell(self, counted);
+        counted.into_iter().for_each(|(no, count)| self.nameless(no, count));
         Ok(())
     }
 
