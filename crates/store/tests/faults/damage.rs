@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use types::{Rng, SeededRng};
 
 use crate::{
-    ledger::{self, ALL, COUNT, OWED, SHOWN, THING},
-    rounds,
+    ledger::{self, COUNT, OWED, SHOWN, THING},
+    rounds, upkeeps,
 };
 
 const THINGS: u64 = 40;
@@ -24,7 +24,7 @@ fn note(thing: u64) -> String {
 }
 
 fn tables() -> Catalogue {
-    Catalogue::new().with(&THING).with(&COUNT).with(&NOTE).with(&SHOWN).with(&OWED).with(&ALL)
+    upkeeps::tables().with(&NOTE)
 }
 
 /// What reading everything came to.
