@@ -325,6 +325,10 @@ impl<W: Write> Salvage<'_, W> {
     /// Where the entries stand that were not moved to their logs yet: by the index of positions, and by number.
     pub(super) fn look_at_fresh(&mut self) -> Result<(), UpkeepError> {
         let conn = self.conn();
+        // Older stores have no such table.
+        if !conn.table_exists(None, "fresh").map_err(|error| self.failed(&error))? {
+            return Ok(());
+        }
         let looked = conn.prepare("SELECT pos, no FROM fresh ORDER BY pos").and_then(|mut statement| {
             let mut rows = statement.query([])?;
             let mut last = None;
