@@ -369,7 +369,7 @@ pub(crate) fn view_name(name: &str) -> String {
 }
 
 /// Names of tables of the database itself.
-const OWN: [&str; 6] = ["body", "log", "log_name", "meta", "plain", "rows"];
+const OWN: [&str; 7] = ["body", "fresh", "log", "log_name", "meta", "plain", "rows"];
 
 #[cfg(test)]
 mod tests {

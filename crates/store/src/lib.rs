@@ -87,7 +87,8 @@
 //! # The contract, as tests
 //!
 //! Each promise is a test of its name in `tests/it`, written once and run on every engine: SQLite in a file and in memory,
-//! and [`loose`]. An engine to come has to pass the same ones.
+//! and [`loose`]; on SQLite also while entries move from where they came to their logs. An engine to come has to pass the same
+//! ones.
 //!
 //! | Of | Tests |
 //! |---|---|

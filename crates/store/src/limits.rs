@@ -27,6 +27,11 @@ pub const BODY: usize = 4 << 20;
 /// Bytes of everything in one commit.
 pub const COMMIT: usize = 16 << 20;
 
+/// How many entries of all logs may stand in the order in which they came, by default, before they are moved to their logs:
+/// so many that several of each log are moved at a time, and so few that a log is found quickly among them. While that goes
+/// on there can be twice as many.
+pub const FRESH: usize = 32 << 10;
+
 /// Items of a page of rows or entries. A larger wish gets this many.
 pub const PAGE_ITEMS: usize = 1000;
 /// Bytes of a page; it ends with the item that reaches them.

@@ -40,6 +40,9 @@ pub struct Options {
     /// All tables that there are. Then the database has a view for each, and a commit to any other is refused. `None`:
     /// the database tells nobody what is in it.
     pub tables: Option<Catalogue>,
+    /// How many entries of all logs may stand in the order in which they came. When there are more, they are moved to their
+    /// logs.
+    pub fresh: usize,
     /// What fails, and when.
     #[cfg(feature = "faults")]
     pub faults: Faults,
@@ -55,6 +58,7 @@ impl Options {
             rng: Arc::new(SystemRng),
             deadline: limits::DEADLINE,
             tables: None,
+            fresh: limits::FRESH,
             #[cfg(feature = "faults")]
             faults: Faults::default(),
         }

@@ -3,10 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, Statement, params};
 use types::Timestamp;
 
-use super::reader::{self, extent, log_no, partition_point};
+use super::{
+    extent::{Extent, log_no},
+    reader,
+};
 use crate::{
     Appended, Cell, CommitError, Committed, Entry, EntryId, LogRef, Version, checksum,
     engine::{Head, LogQuery, LogRange, RawAggregate, RawAppend, RawBody, RawCommit, RawPut},
@@ -81,8 +84,13 @@ impl Applier {
         }
         let bodies = write_bodies(conn, commit)?;
         let mut appended = Vec::with_capacity(commit.appends.len());
-        for append in &commit.appends {
-            appended.push(self.append(conn, commit, append, &bodies)?);
+        if !commit.appends.is_empty() {
+            let mut insert = conn.prepare_cached(
+                "INSERT INTO fresh(pos, tick, key, meta, body, body_ref, expires, crc) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
+            )?;
+            for append in &commit.appends {
+                appended.push(self.append(conn, &mut insert, commit, append, &bodies)?);
+            }
         }
         Ok(Ok(Committed { version, appended, settled: true, repeated: false }))
     }
@@ -90,6 +98,7 @@ impl Applier {
     fn append(
         &mut self,
         conn: &Connection,
+        insert: &mut Statement<'_>,
         commit: &RawCommit,
         append: &RawAppend,
         bodies: &HashMap<usize, i64>,
@@ -110,10 +119,7 @@ impl Applier {
             return Err(rusqlite::Error::IntegralValueOutOfRange(0, end.pos));
         }
         end.pos += 1;
-        conn.prepare_cached(
-            "INSERT INTO log(pos, tick, key, meta, body, body_ref, expires, crc) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
-        )?
-        .execute(params![
+        insert.execute(params![
             end.pos,
             id.tick().cast_signed(),
             &append.key[..],
@@ -132,7 +138,10 @@ impl Applier {
         }
         end.tick = Some(id.tick());
         end.empty = false;
-        self.logs.insert(log.bytes.clone(), end);
+        match self.logs.get_mut(&log.bytes) {
+            Some(known) => *known = end,
+            None => drop(self.logs.insert(log.bytes.clone(), end)),
+        }
         let entry = Entry { key: append.key.clone(), meta: append.meta.clone(), body, expires };
         Ok(Appended { log: log.clone(), id, prev, entry })
     }
@@ -155,14 +164,12 @@ impl Applier {
             let no = conn.last_insert_rowid();
             return Ok(LogEnd { no, pos: no << 32, tick: None, empty: false });
         };
-        let last = conn
-            .prepare_cached("SELECT pos, tick FROM log WHERE pos >= ?1 AND pos < ?2 ORDER BY pos DESC LIMIT 1")?
-            .query_row((no << 32, (no + 1) << 32), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
-            .optional()?;
+        let extent = Extent::of(conn, no)?;
+        let last = extent.last(conn, extent.range().1)?;
         Ok(LogEnd {
             no,
             pos: last.map_or(no << 32, |(pos, _)| pos),
-            tick: last.map(|(_, tick)| tick.cast_unsigned()),
+            tick: last.map(|(_, tick)| tick),
             empty: last.is_none(),
         })
     }
@@ -199,16 +206,14 @@ impl Applier {
     }
 
     fn before(&self, conn: &Connection, log: &LogRef, id: EntryId) -> Result<Option<EntryId>, CommitError> {
-        let find = || -> Result<Option<i64>, rusqlite::Error> {
+        let find = || -> Result<Option<(i64, u64)>, rusqlite::Error> {
             let Some(no) = log_no(conn, &log.bytes)? else { return Ok(None) };
-            let (begin, end) = extent(conn, no)?;
-            let at = partition_point(conn, (begin, end), |tick, _| EntryId::new(tick, self.node) < id)?;
-            conn.prepare_cached("SELECT tick FROM log WHERE pos >= ?1 AND pos < ?2 ORDER BY pos DESC LIMIT 1")?
-                .query_row((begin, at), |row| row.get(0))
-                .optional()
+            let extent = Extent::of(conn, no)?;
+            let at = extent.partition_point(conn, |tick, _| EntryId::new(tick, self.node) < id)?;
+            extent.last(conn, at)
         };
-        let tick = find().map_err(|error| reader::failed(&error, log.kind, &log.bytes))?;
-        Ok(tick.map(|tick| EntryId::new(tick.cast_unsigned(), self.node)))
+        let last = find().map_err(|error| reader::failed(&error, log.kind, &log.bytes))?;
+        Ok(last.map(|(_, tick)| EntryId::new(tick, self.node)))
     }
 }
 

@@ -5,6 +5,8 @@ mod checkpoint;
 mod columns;
 mod counter;
 mod disk;
+mod extent;
+mod fresh;
 mod lock;
 mod lost;
 mod point;
@@ -12,6 +14,7 @@ mod queue;
 mod reader;
 mod remove;
 mod schema;
+mod slice;
 pub(crate) mod upkeep;
 mod views;
 mod writer;
@@ -143,6 +146,7 @@ impl Sqlite {
             brake,
             counter: Some(counter),
             faults: options.faults(),
+            fresh: options.fresh as u64,
             state: State::default(),
         };
         Self::start(writer, Readers::new(pool), options, meta.lost, Some(checkpointer), Some(lock)).map_err(io)
@@ -164,6 +168,7 @@ impl Sqlite {
             brake: Arc::new(Brake::default()),
             counter: None,
             faults: options.faults(),
+            fresh: options.fresh as u64,
             state: State::default(),
         };
         let io = |source| OpenError::Io { folder: folder.clone(), source };

@@ -20,6 +20,8 @@ pub enum Point {
     Fencing,
     /// What has expired was removed, but not committed.
     Removed,
+    /// Entries were moved to their logs, but that was not committed.
+    Merged,
     /// The log of SQLite is copied into the database next.
     Checkpointing,
     /// It was.

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params_from_iter, types::ValueRef};
 use types::Timestamp;
 
-use super::columns::{self, Stored};
+use super::{
+    columns::{self, Stored},
+    extent::{Extent, log_no},
+};
 use crate::{
     Corrupt, Dir, Entry, EntryId, ReadError, checksum,
     engine::{EntryPage, Head, LogQuery, LogRange, RawRow, RowPage, RowQuery, Space},
@@ -98,48 +101,6 @@ fn raw_row(row: &Row<'_>, query: &RowQuery) -> Result<RawRow, ReadError> {
     Ok(RawRow { key, cell: stored.cell, version: stored.version, expires: stored.expires })
 }
 
-/// The number of a log, if it has one.
-pub(super) fn log_no(conn: &Connection, name: &[u8]) -> Result<Option<i64>, rusqlite::Error> {
-    let mut statement = conn.prepare_cached("SELECT no FROM log_name WHERE name = ?1")?;
-    statement.query_row([name], |row| row.get(0)).optional()
-}
-
-/// The positions that a log has, as a half-open range; empty if it has no entries.
-pub(super) fn extent(conn: &Connection, no: i64) -> Result<(i64, i64), rusqlite::Error> {
-    // Two statements: SQLite finds one end by its index, but scans for both at once.
-    let (begin, end) = (no << 32, no.saturating_add(1) << 32);
-    let mut first = conn.prepare_cached("SELECT min(pos) FROM log WHERE pos >= ?1 AND pos < ?2")?;
-    let mut last = conn.prepare_cached("SELECT max(pos) FROM log WHERE pos >= ?1 AND pos < ?2")?;
-    let first: Option<i64> = first.query_row((begin, end), |row| row.get(0))?;
-    let last: Option<i64> = last.query_row((begin, end), |row| row.get(0))?;
-    Ok((first.unwrap_or(begin), last.map_or(begin, |last| last + 1)))
-}
-
-/// The first position within a range whose tick and expiry do not fulfil `before`, by bisection: both rise with the
-/// position. No index is needed for it, which would cost every append.
-pub(super) fn partition_point(
-    conn: &Connection,
-    (mut low, mut high): (i64, i64),
-    before: impl Fn(u64, Option<Timestamp>) -> bool,
-) -> Result<i64, rusqlite::Error> {
-    let mut probe = conn.prepare_cached("SELECT pos, tick, expires FROM log WHERE pos >= ?1 AND pos < ?2 LIMIT 1")?;
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let found = probe
-            .query_row((middle, high), |row| {
-                let expires = row.get::<_, Option<i64>>(2)?.map(Timestamp::from_micros);
-                Ok((row.get::<_, i64>(0)?, before(row.get::<_, i64>(1)?.cast_unsigned(), expires)))
-            })
-            .optional()?;
-        match found {
-            Some((at, true)) => low = at + 1,
-            // Positions between the middle and a later one found are empty.
-            Some((_, false)) | None => high = middle,
-        }
-    }
-    Ok(low)
-}
-
 /// A page of a log. Several statements, so on one snapshot.
 pub(super) fn entries(conn: &Connection, node: u64, query: &LogQuery) -> Result<EntryPage, ReadError> {
     let failed = |error| failed(&error, query.log.kind, &query.log.bytes);
@@ -151,11 +112,12 @@ pub(super) fn entries(conn: &Connection, node: u64, query: &LogQuery) -> Result<
 pub(super) fn entries_within(conn: &Connection, node: u64, query: &LogQuery) -> Result<EntryPage, ReadError> {
     let failed = |error| failed(&error, query.log.kind, &query.log.bytes);
     let Some(no) = log_no(conn, &query.log.bytes).map_err(failed)? else { return Ok(EntryPage::default()) };
-    let (begin, end) = extent(conn, no).map_err(failed)?;
+    let extent = Extent::of(conn, no).map_err(failed)?;
+    let (begin, end) = extent.range();
     let expired = |expires: Option<Timestamp>| expires.is_some_and(|expires| expires <= query.now);
-    let live = partition_point(conn, (begin, end), |_, expires| expired(expires)).map_err(failed)?;
+    let live = extent.partition_point(conn, |_, expires| expired(expires)).map_err(failed)?;
     let find = |before: &dyn Fn(EntryId) -> bool| {
-        partition_point(conn, (begin, end), |tick, _| before(EntryId::new(tick, node))).map_err(failed)
+        extent.partition_point(conn, |tick, _| before(EntryId::new(tick, node))).map_err(failed)
     };
     let (range, lost) = match query.range {
         LogRange::After(None) => ((live, end), live > begin),
@@ -167,81 +129,103 @@ pub(super) fn entries_within(conn: &Connection, node: u64, query: &LogQuery) -> 
         LogRange::Before(Some(cursor)) => ((live, find(&|id| id < cursor)?), live > begin),
         LogRange::Only(id) => ((find(&|other| other < id)?.max(live), find(&|other| other <= id)?), false),
     };
-    let mut page = page(conn, node, query, range)?;
-    page.lost = lost;
-    Ok(page)
+    let (mut parts, dir) = (
+        extent.parts(range),
+        match query.range {
+            LogRange::Before(_) => " DESC",
+            LogRange::After(_) | LogRange::Only(_) => "",
+        },
+    );
+    if !dir.is_empty() {
+        parts.reverse();
+    }
+    let mut reading = Reading {
+        conn,
+        node,
+        query,
+        page: EntryPage { lost, ..EntryPage::default() },
+        bytes: 0,
+        bodies: HashMap::new(),
+    };
+    for (table, (begin, end)) in parts {
+        if begin < end && !reading.page.more {
+            reading.part(table, (begin, end), dir)?;
+        }
+    }
+    Ok(reading.page)
 }
 
-fn page(conn: &Connection, node: u64, query: &LogQuery, range: (i64, i64)) -> Result<EntryPage, ReadError> {
-    let failed = |error| failed(&error, query.log.kind, &query.log.bytes);
-    let dir = match query.range {
-        LogRange::Before(_) => " DESC",
-        LogRange::After(_) | LogRange::Only(_) => "",
-    };
-    let sql = format!(
-        "SELECT tick, key, meta, body, body_ref, expires, crc FROM log WHERE pos >= ?1 AND pos < ?2
-         AND (expires IS NULL OR expires > ?3) ORDER BY pos{dir} LIMIT ?4"
-    );
-    let limit = i64::try_from(query.items + 1).unwrap_or(i64::MAX);
-    let mut statement = conn.prepare_cached(&sql).map_err(failed)?;
-    let mut found = statement.query((range.0, range.1, query.now.micros(), limit)).map_err(failed)?;
-    let (mut page, mut bytes) = (EntryPage::default(), 0);
-    let mut bodies = Bodies { conn, read: HashMap::new() };
-    while let Some(row) = found.next().map_err(failed)? {
-        if page.entries.len() == query.items || bytes >= query.bytes {
-            page.more = true;
-            break;
-        }
-        match entry(row, node, query, &mut bodies) {
-            Ok((id, entry)) => {
-                bytes += entry.key.len() + entry.meta.len() + entry.body.as_ref().map_or(0, Bytes::len);
-                page.entries.push((id, entry));
-            }
-            Err(ReadError::Corrupt { .. }) if !page.entries.is_empty() => {
-                page.more = true;
+/// A page of a log that is being read.
+struct Reading<'a> {
+    conn: &'a Connection,
+    node: u64,
+    query: &'a LogQuery,
+    page: EntryPage,
+    bytes: usize,
+    /// Shared bodies, each read once a page.
+    bodies: HashMap<i64, Bytes>,
+}
+
+impl Reading<'_> {
+    /// Goes on with a range of one table, until the page is full.
+    fn part(&mut self, table: &str, range: (i64, i64), dir: &str) -> Result<(), ReadError> {
+        let query = self.query;
+        let failed = |error| failed(&error, query.log.kind, &query.log.bytes);
+        let sql = format!(
+            "SELECT tick, key, meta, body, body_ref, expires, crc FROM {table} WHERE pos >= ?1 AND pos < ?2
+             AND (expires IS NULL OR expires > ?3) ORDER BY pos{dir} LIMIT ?4"
+        );
+        let limit = i64::try_from(query.items + 1).unwrap_or(i64::MAX);
+        let mut statement = self.conn.prepare_cached(&sql).map_err(failed)?;
+        let mut found = statement.query((range.0, range.1, query.now.micros(), limit)).map_err(failed)?;
+        while let Some(row) = found.next().map_err(failed)? {
+            if self.page.entries.len() == query.items || self.bytes >= query.bytes {
+                self.page.more = true;
                 break;
             }
-            Err(error) => return Err(error),
+            match self.entry(row) {
+                Ok((id, entry)) => {
+                    self.bytes += entry.key.len() + entry.meta.len() + entry.body.as_ref().map_or(0, Bytes::len);
+                    self.page.entries.push((id, entry));
+                }
+                Err(ReadError::Corrupt { .. }) if !self.page.entries.is_empty() => {
+                    self.page.more = true;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
         }
+        Ok(())
     }
-    Ok(page)
-}
 
-fn entry(row: &Row<'_>, node: u64, query: &LogQuery, bodies: &mut Bodies<'_>) -> Result<(EntryId, Entry), ReadError> {
-    let name = &query.log.bytes;
-    let Ok(tick) = columns::number(row, 0).map(i64::cast_unsigned) else {
-        return Err(corrupt(query.log.kind, name));
-    };
-    let id = EntryId::new(tick, node);
-    let damaged = |_| ReadError::Corrupt { table: query.log.kind, key: format!("{} {id}", key::show(name)) };
-    let read = || -> Result<_, Corrupt> {
-        let (key, meta) = (columns::blob(row, 1)?, columns::blob(row, 2)?);
-        let (body, shared) = (columns::optional_blob(row, 3)?, columns::optional_number(row, 4)?);
-        let expires = columns::optional_number(row, 5)?.map(Timestamp::from_micros);
-        if columns::number(row, 6)? != i64::from(checksum::entry((name, tick), key, meta, body, shared, expires)) {
-            return Err(Corrupt("a checksum that does not fit"));
+    fn entry(&mut self, row: &Row<'_>) -> Result<(EntryId, Entry), ReadError> {
+        let (query, name) = (self.query, &self.query.log.bytes);
+        let Ok(tick) = columns::number(row, 0).map(i64::cast_unsigned) else {
+            return Err(corrupt(query.log.kind, name));
+        };
+        let id = EntryId::new(tick, self.node);
+        let damaged = |_| ReadError::Corrupt { table: query.log.kind, key: format!("{} {id}", key::show(name)) };
+        let read = || -> Result<_, Corrupt> {
+            let (key, meta) = (columns::blob(row, 1)?, columns::blob(row, 2)?);
+            let (body, shared) = (columns::optional_blob(row, 3)?, columns::optional_number(row, 4)?);
+            let expires = columns::optional_number(row, 5)?.map(Timestamp::from_micros);
+            if columns::number(row, 6)? != i64::from(checksum::entry((name, tick), key, meta, body, shared, expires)) {
+                return Err(Corrupt("a checksum that does not fit"));
+            }
+            let copy = Bytes::copy_from_slice;
+            Ok((Entry { key: copy(key), meta: copy(meta), body: body.map(copy), expires }, shared))
+        };
+        let (mut entry, shared) = read().map_err(damaged)?;
+        if let Some(no) = shared {
+            let body = self.body(no).map_err(|error| failed(&error, query.log.kind, name))?;
+            entry.body = Some(body.ok_or(Corrupt("a body that is damaged")).map_err(damaged)?);
         }
-        let copy = Bytes::copy_from_slice;
-        Ok((Entry { key: copy(key), meta: copy(meta), body: body.map(copy), expires }, shared))
-    };
-    let (mut entry, shared) = read().map_err(damaged)?;
-    if let Some(no) = shared {
-        let body = bodies.get(no).map_err(|error| failed(&error, query.log.kind, name))?;
-        entry.body = Some(body.ok_or(Corrupt("a body that is damaged")).map_err(damaged)?);
+        Ok((id, entry))
     }
-    Ok((id, entry))
-}
 
-/// Shared bodies, each read once a page.
-struct Bodies<'a> {
-    conn: &'a Connection,
-    read: HashMap<i64, Bytes>,
-}
-
-impl Bodies<'_> {
-    /// `None` when it is damaged or not there.
-    fn get(&mut self, no: i64) -> Result<Option<Bytes>, rusqlite::Error> {
-        if let Some(body) = self.read.get(&no) {
+    /// A shared body. `None` when it is damaged or not there.
+    fn body(&mut self, no: i64) -> Result<Option<Bytes>, rusqlite::Error> {
+        if let Some(body) = self.bodies.get(&no) {
             return Ok(Some(body.clone()));
         }
         let mut statement = self.conn.prepare_cached("SELECT bytes, crc FROM body WHERE no = ?1")?;
@@ -255,7 +239,7 @@ impl Bodies<'_> {
             .optional()?
             .flatten();
         if let Some(body) = &found {
-            self.read.insert(no, body.clone());
+            self.bodies.insert(no, body.clone());
         }
         Ok(found)
     }

@@ -1,40 +1,16 @@
 //! Physical removal: of what has expired and of what is trimmed, for some milliseconds a transaction.
 
-use std::time::{Duration, Instant};
-
 use rusqlite::{Connection, OptionalExtension};
 use types::{Clock, Timestamp};
 
-use super::reader::{extent, log_no, partition_point};
+use super::{
+    extent::{Extent, log_no, used},
+    slice::Slice,
+};
 use crate::{EntryId, LogRef, engine::Report};
 
-/// How long things are removed in one transaction; commits wait meanwhile.
-const SLICE: Duration = Duration::from_millis(3);
-/// How many rows, entries or logs that are at most.
-const BATCH: usize = 500;
 /// Rows or entries removed by one statement. Large ones take their time.
 const PIECE: usize = 50;
-
-/// What is left of a transaction for one kind of thing.
-struct Slice<'a> {
-    clock: &'a dyn Clock,
-    end: Instant,
-    left: usize,
-}
-
-impl<'a> Slice<'a> {
-    fn begin(clock: &'a dyn Clock) -> Self {
-        Self { clock, end: clock.monotonic() + SLICE, left: BATCH }
-    }
-
-    fn spend(&mut self, things: usize) {
-        self.left = self.left.saturating_sub(things);
-    }
-
-    fn is_over(&self) -> bool {
-        self.left == 0 || self.clock.monotonic() >= self.end
-    }
-}
 
 /// Removes one batch of what has expired; `more` says whether there may be another. Which kind of thing comes first
 /// changes with `first`, so that none waits for ever for another.
@@ -105,10 +81,10 @@ fn expired_entries(
         let is_due = |expires: Option<Timestamp>| {
             expires.is_some_and(|expires| expires.micros().saturating_add(memory) <= now.micros())
         };
-        let range = extent(conn, no)?;
-        let upto = partition_point(conn, range, |_, expires| is_due(expires))?;
+        let extent = Extent::of(conn, no)?;
+        let upto = extent.partition_point(conn, |_, expires| is_due(expires))?;
         slice.spend(1);
-        front(conn, no, (range.0, upto), slice, report)?;
+        front(conn, no, (&extent, upto), slice, report)?;
     }
 }
 
@@ -122,49 +98,60 @@ pub(super) fn trimmed(
 ) -> Result<Report, rusqlite::Error> {
     let mut report = Report::default();
     let Some(no) = log_no(conn, &log.bytes)? else { return Ok(report) };
-    let range = extent(conn, no)?;
-    let end = partition_point(conn, range, |tick, _| EntryId::new(tick, node) <= upto)?;
-    report.more = !front(conn, no, (range.0, end), &mut Slice::begin(clock), &mut report)?;
+    let extent = Extent::of(conn, no)?;
+    let end = extent.partition_point(conn, |tick, _| EntryId::new(tick, node) <= upto)?;
+    report.more = !front(conn, no, (&extent, end), &mut Slice::begin(clock), &mut report)?;
     Ok(report)
 }
 
-/// Removes entries from the front of a log while there is time, bodies that nobody shares any more, and the log's name
+/// Removes entries before a position from the front of a log while there is time, bodies that nobody shares any more, and the log's name
 /// with its last entry. Says whether all are gone.
 fn front(
     conn: &Connection,
     no: i64,
-    (mut begin, end): (i64, i64),
+    (extent, end): (&Extent, i64),
     slice: &mut Slice<'_>,
     report: &mut Report,
 ) -> Result<bool, rusqlite::Error> {
+    let (mut begin, _) = extent.range();
     while begin < end && !slice.is_over() {
         let stop = end.min(begin.saturating_add(PIECE as i64));
-        let bodies: Vec<i64> = conn
-            .prepare_cached("SELECT DISTINCT body_ref FROM log WHERE pos >= ?1 AND pos < ?2 AND body_ref IS NOT NULL")?
-            .query_map((begin, stop), |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        let removed = conn.prepare_cached("DELETE FROM log WHERE pos >= ?1 AND pos < ?2")?.execute((begin, stop))?;
-        report.entries += removed as u64;
-        slice.spend(PIECE);
-        for body in bodies {
-            let gone = conn
-                .prepare_cached(
-                    "DELETE FROM body WHERE no = ?1 AND NOT EXISTS (SELECT 1 FROM log WHERE body_ref = ?1)",
-                )?
-                .execute([body])?;
-            report.bodies += gone as u64;
+        for (table, range) in extent.parts((begin, stop)) {
+            piece(conn, table, range, report)?;
         }
+        slice.spend(PIECE);
         begin = stop;
     }
-    let (first, after) = extent(conn, no)?;
-    if first == after {
+    let extent = Extent::of(conn, no)?;
+    if extent.is_empty() {
         conn.prepare_cached("DELETE FROM log_name WHERE no = ?1")?.execute([no])?;
         report.logs += 1;
     } else {
         conn.prepare_cached(
-            "UPDATE log_name SET due = (SELECT expires FROM log WHERE pos = ?2) + memory WHERE no = ?1",
+            "UPDATE log_name SET due = memory + coalesce((SELECT expires FROM log WHERE pos = ?2),
+                                                         (SELECT expires FROM fresh WHERE pos = ?2)) WHERE no = ?1",
         )?
-        .execute((no, first))?;
+        .execute((no, extent.range().0))?;
     }
     Ok(begin >= end)
+}
+
+fn piece(conn: &Connection, table: &str, range: (i64, i64), report: &mut Report) -> Result<(), rusqlite::Error> {
+    if range.0 >= range.1 {
+        return Ok(());
+    }
+    let bodies: Vec<i64> = conn
+        .prepare_cached(&format!(
+            "SELECT DISTINCT body_ref FROM {table} WHERE pos >= ?1 AND pos < ?2 AND body_ref IS NOT NULL"
+        ))?
+        .query_map(range, |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let removed = conn.prepare_cached(&format!("DELETE FROM {table} WHERE pos >= ?1 AND pos < ?2"))?.execute(range)?;
+    report.entries += removed as u64;
+    for body in bodies {
+        let gone =
+            conn.prepare_cached(&format!("DELETE FROM body WHERE no = ?1 AND NOT {}", used("?1")))?.execute([body])?;
+        report.bodies += gone as u64;
+    }
+    Ok(())
 }

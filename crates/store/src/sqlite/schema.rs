@@ -4,10 +4,10 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, types::Value 
 use types::Domain;
 
 use super::{counter::Count, lost::Lost, views};
-use crate::{Options, Place, Version, id::tick_of_version};
+use crate::{Catalogue, Options, Place, Version, id::tick_of_version};
 
 /// The newest format known. A release that changes the tables raises it and brings older ones up.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// `FERR`, for tools that tell files apart.
 const APPLICATION_ID: i32 = 0x4645_5252;
@@ -33,6 +33,14 @@ CREATE TABLE log(pos INTEGER PRIMARY KEY, tick INTEGER NOT NULL, key BLOB NOT NU
 CREATE INDEX log_body ON log(body_ref) WHERE body_ref IS NOT NULL;
 CREATE TABLE body(no INTEGER PRIMARY KEY, bytes BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
 CREATE TABLE meta(k TEXT PRIMARY KEY, v ANY NOT NULL) STRICT;
+";
+
+// Entries whose positions come after those that their logs have in `log`, in the order in which they came.
+const FRESH: &str = "
+CREATE TABLE fresh(no INTEGER PRIMARY KEY, pos INTEGER NOT NULL, tick INTEGER NOT NULL, key BLOB NOT NULL,
+                   meta BLOB NOT NULL, body BLOB, body_ref INTEGER, expires INTEGER, crc INTEGER NOT NULL) STRICT;
+CREATE UNIQUE INDEX fresh_pos ON fresh(pos);
+CREATE INDEX fresh_body ON fresh(body_ref) WHERE body_ref IS NOT NULL;
 ";
 
 /// Where commits are counted in `meta`.
@@ -85,6 +93,10 @@ pub(super) fn prepare(conn: &mut Connection, options: &Options, counted: Option<
     if meta.domain != options.domain.as_str() {
         return Err(Refusal::OtherDomain(meta.domain));
     }
+    if meta.format < FORMAT {
+        upgrade(&transaction)?;
+        meta.format = FORMAT;
+    }
     let found = meta.commits;
     match counted.filter(|count| count.node == meta.node) {
         Some(count) if count.commits > found => return Err(Refusal::LostCommits { found, counted: count.commits }),
@@ -109,11 +121,32 @@ pub(super) fn prepare(conn: &mut Connection, options: &Options, counted: Option<
 /// Makes the tables.
 pub(super) fn create(conn: &Connection, domain: &Domain, node: u64) -> Result<(), rusqlite::Error> {
     conn.execute_batch(TABLES)?;
+    conn.execute_batch(FRESH)?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
     set(conn, "format", FORMAT)?;
     set(conn, "domain", domain.as_str())?;
     set(conn, "node", node.cast_signed())?;
     set(conn, "clock_ceiling", 0)
+}
+
+/// Brings a database of an older format up.
+fn upgrade(conn: &Connection) -> Result<(), rusqlite::Error> {
+    conn.execute_batch(FRESH)?;
+    // They do not show what is fresh. Whoever knows the tables makes them anew.
+    views::refresh(conn, &Catalogue::new())?;
+    set(conn, "format", FORMAT)
+}
+
+/// Lets what reads look at a database of an older format as at one of the newest, of which only this connection knows.
+pub(super) fn read_as_newest(conn: &Connection, meta: &Meta) -> Result<(), rusqlite::Error> {
+    if meta.format == FORMAT {
+        return Ok(());
+    }
+    conn.execute_batch(
+        "PRAGMA temp_store = MEMORY;
+         CREATE TEMP TABLE fresh(no INTEGER PRIMARY KEY, pos INTEGER, tick INTEGER, key BLOB, meta BLOB, body BLOB,
+                                 body_ref INTEGER, expires INTEGER, crc INTEGER)",
+    )
 }
 
 /// What a database with tables says of itself, whosever it is.
@@ -179,7 +212,10 @@ pub(super) fn count_commits(conn: &Connection, more: u64) -> Result<u64, rusqlit
 /// The newest tick of a version or an entry. Looks at all of them.
 fn newest_tick(conn: &Connection) -> Result<u64, rusqlite::Error> {
     let newest = |sql| conn.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
-    let tick = newest("SELECT max(tick) FROM log")?.unwrap_or_default().cast_unsigned();
+    let tick =
+        newest("SELECT max(tick) FROM (SELECT max(tick) AS tick FROM log UNION ALL SELECT max(tick) FROM fresh)")?
+            .unwrap_or_default()
+            .cast_unsigned();
     let version =
         newest("SELECT max(v) FROM (SELECT max(version) AS v FROM rows UNION ALL SELECT max(version) FROM plain)")?;
     let version = version.map_or(0, |version| tick_of_version(Version::from_micros(version.cast_unsigned())));

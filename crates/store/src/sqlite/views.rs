@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
+use super::extent::TABLES;
 use crate::{
     Catalogue, GuardedInfo, LogInfo, Part, PlainInfo,
     catalogue::{AggregateInfo, view_name},
@@ -48,18 +49,22 @@ fn plain(table: &PlainInfo) -> (String, String) {
 fn log(kind: &LogInfo) -> (String, String) {
     let mut columns = Columns::default();
     columns.key(&kind.id.parts(), "name", "log");
-    let from = format!(
-        "log_name JOIN log ON log.pos >= log_name.no << 32 AND log.pos < (log_name.no + 1) << 32 WHERE {}",
-        within("name", kind.tag)
-    );
-    view(kind.name, &columns, ENTRY, &from)
+    let from = |table: &str| {
+        let within = within("name", kind.tag);
+        format!(
+            "log_name JOIN {table} AS e ON e.pos >= log_name.no << 32 AND e.pos < (log_name.no + 1) << 32 WHERE {within}"
+        )
+    };
+    let [older, newer] = TABLES.map(from);
+    let newer = format!("{older} UNION ALL SELECT {}{ENTRY} FROM {newer}", columns.0);
+    view(kind.name, &columns, ENTRY, &newer)
 }
 
 /// Columns of every row.
 const VALUE: &str = "json, bin, version, datetime(version / 1000000, 'unixepoch') AS written, \
      datetime(expires / 1000000, 'unixepoch') AS expires";
 /// Columns of every entry. Ticks are 100 ns since 15 October 1582.
-const ENTRY: &str = "tick, datetime(tick / 10000000 - 12219292800, 'unixepoch') AS appended, hex(log.key) AS key, meta, body, body_ref, \
+const ENTRY: &str = "tick, datetime(tick / 10000000 - 12219292800, 'unixepoch') AS appended, hex(e.key) AS key, meta, body, body_ref, \
      datetime(expires / 1000000, 'unixepoch') AS expires";
 
 fn view(name: &str, columns: &Columns, rest: &str, from: &str) -> (String, String) {

@@ -15,8 +15,18 @@ use crate::{
 const ABORTED: i32 = 6;
 
 /// The steps of the thread that writes, in their order.
-const STEPS: [&str; 9] =
-    ["begun", "written", "committing", "committed", "counted", "answered", "removed", "checkpointing", "checkpointed"];
+const STEPS: [&str; 10] = [
+    "begun",
+    "written",
+    "committing",
+    "committed",
+    "counted",
+    "answered",
+    "removed",
+    "merged",
+    "checkpointing",
+    "checkpointed",
+];
 
 /// What reopening may cost: 100 ms, and 20 ms for each megabyte of the log. Five times as much, as a machine may be busy.
 fn may_take(log: u64) -> Duration {

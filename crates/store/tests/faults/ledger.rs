@@ -42,6 +42,8 @@ impl Clock for Shifted {
 
 pub fn open(folder: &Path, clock_ahead: i64) -> Result<Store, store::OpenError> {
     let mut options = Options::new(Place::Folder(folder.to_owned()), "a.example".parse().unwrap());
+    // So few that entries are moved all the time, and that there are always both.
+    options.fresh = 10;
     options.clock = Arc::new(Shifted { seconds: clock_ahead });
     Store::open(options)
 }

@@ -180,3 +180,53 @@ async fn no_more_pages_and_more_again() {
     }
     assert_eq!(there, acknowledged);
 }
+
+/// Entries that cannot be moved stay where they came, and are moved when that is possible again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_moved_is_there() {
+    const FRESH: usize = 20;
+    let folder = TempDir::new().unwrap();
+    let (failing, moved) = (Arc::new(AtomicU8::new(1)), Arc::new(AtomicU32::new(0)));
+    let mut options = Options::new(Place::Folder(folder.path().to_owned()), "a.example".parse().unwrap());
+    options.fresh = FRESH;
+    options.faults = Faults::new({
+        let (failing, moved) = (Arc::clone(&failing), Arc::clone(&moved));
+        move |point, _| match point {
+            Point::Merged if failing.load(Ordering::SeqCst) == 1 => broken(),
+            Point::Merged => {
+                moved.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    });
+    let store = Store::open(options).unwrap();
+    let places = || {
+        let database = Connection::open(folder.path().join("store.sqlite")).unwrap();
+        let count = |table: &str| {
+            database.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        (count("log"), count("fresh"))
+    };
+    let mut rounds = 0..12_u64;
+    for round in rounds.by_ref().take(8) {
+        for done in all(&store, commits(round)).await {
+            done.unwrap();
+        }
+        store.housekeep(std::time::Duration::from_secs(10)).await;
+        assert_eq!(places(), (0, 7 * (round as i64 + 1)));
+    }
+    failing.store(0, Ordering::SeqCst);
+    for round in rounds {
+        for done in all(&store, commits(round)).await {
+            done.unwrap();
+        }
+    }
+    store.housekeep(std::time::Duration::from_secs(10)).await;
+    let (older, newer) = places();
+    assert!(moved.load(Ordering::SeqCst) > 0 && newer <= FRESH as i64 && older + newer == 12 * 7, "{older} {newer}");
+    let wanted: Vec<_> = (0..12).map(|round| round.to_string()).collect();
+    for there in rounds_there(&store).await {
+        assert_eq!(there, wanted);
+    }
+}

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use store::{
     Aggregate, Commit, CommitError, Committed, EntryId, Guarded, Json, Life, Log, LogKind, NewBody, NewEntry, Options,
-    Place, Plain, Size, Store, View, loose::Loose,
+    Place, Plain, Size, Store, View, limits, loose::Loose,
 };
 use tempfile::TempDir;
 use types::{Clock, ManualClock, SeededRng, Timestamp};
@@ -33,9 +33,30 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// SQLite in a folder. Its entries all stay fresh.
     File,
     Loose,
+    /// SQLite in memory. Its entries all stay fresh.
     Memory,
+    /// SQLite in a folder. Three entries may be fresh; after it was opened again none, or all that come.
+    Mixed,
+    /// SQLite in memory. No entry stays fresh.
+    Moved,
+}
+
+impl Kind {
+    pub fn is_in_folder(self) -> bool {
+        matches!(self, Self::File | Self::Mixed)
+    }
+
+    /// How many entries may be fresh when it is opened for the `nth` time, counted from 0.
+    fn fresh(self, nth: usize) -> usize {
+        match self {
+            Self::Mixed => [3, 0, limits::FRESH][nth % 3],
+            Self::Moved => 0,
+            Self::File | Self::Loose | Self::Memory => limits::FRESH,
+        }
+    }
 }
 
 pub struct Bench {
@@ -43,6 +64,8 @@ pub struct Bench {
     pub clock: Arc<ManualClock>,
     pub kind: Kind,
     pub folder: Option<TempDir>,
+    /// How often it was opened again.
+    pub again: usize,
 }
 
 pub fn domain() -> types::Domain {
@@ -57,9 +80,9 @@ pub fn rounds(few: usize) -> usize {
 impl Bench {
     pub fn new(kind: Kind) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
-        let folder = (kind == Kind::File).then(|| tempfile::tempdir().unwrap());
-        let store = open(kind, folder.as_ref(), &clock).unwrap();
-        Self { store, clock, kind, folder }
+        let folder = kind.is_in_folder().then(|| tempfile::tempdir().unwrap());
+        let store = open(kind, folder.as_ref(), &clock, 0).unwrap();
+        Self { store, clock, kind, folder, again: 0 }
     }
 
     /// A loose store that is looser than usual in one respect.
@@ -73,13 +96,14 @@ impl Bench {
 
     /// The store after its process ended without closing it. Only a folder outlives its process; the others go on.
     pub fn reopened(self) -> Self {
-        let Self { store, clock, kind, folder } = self;
-        if kind != Kind::File {
-            return Self { store, clock, kind, folder };
+        if !self.kind.is_in_folder() {
+            return self;
         }
+        let Self { store, clock, kind, folder, again } = self;
         drop(store);
-        let store = free(|| open(kind, folder.as_ref(), &clock)).unwrap();
-        Self { store, clock, kind, folder }
+        let again = again + 1;
+        let store = free(|| open(kind, folder.as_ref(), &clock, again)).unwrap();
+        Self { store, clock, kind, folder, again }
     }
 
     /// Another connection to the database in the folder, if there is one.
@@ -138,7 +162,12 @@ impl Bench {
 
 static OPENED: AtomicU64 = AtomicU64::new(7);
 
-fn open(kind: Kind, folder: Option<&TempDir>, clock: &Arc<ManualClock>) -> Result<Store, store::OpenError> {
+fn open(
+    kind: Kind,
+    folder: Option<&TempDir>,
+    clock: &Arc<ManualClock>,
+    again: usize,
+) -> Result<Store, store::OpenError> {
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
     let place = match (kind, folder) {
         (Kind::Loose, _) => return Loose::new(7).domain(domain()).clock(clock).open(),
@@ -147,6 +176,7 @@ fn open(kind: Kind, folder: Option<&TempDir>, clock: &Arc<ManualClock>) -> Resul
     };
     let mut options = Options::new(place, domain());
     options.clock = clock;
+    options.fresh = kind.fresh(again);
     // Each opening has randomness of its own: a restart does not bring commit ids back.
     options.rng = Arc::new(SeededRng::new(OPENED.fetch_add(1, Ordering::Relaxed)));
     Store::open(options)

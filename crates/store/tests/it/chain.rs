@@ -99,7 +99,7 @@ pub async fn free_all_or_nothing(bench: Bench) {
     // Without a restart the commit that was begun goes on.
     eventually("all or none", async || {
         let all = bench.owed(LOGS - 1).newest().await.unwrap().is_some() && bench.listed(1, 1).await.is_some();
-        all || bench.kind == crate::bench::Kind::File
+        all || bench.kind.is_in_folder()
     })
     .await;
     let all = match bench.listed(1, 1).await {

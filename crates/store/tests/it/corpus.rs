@@ -4,6 +4,7 @@ use std::{
     fs,
     io::BufReader,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use store::{
@@ -90,15 +91,17 @@ async fn opens_every_old_folder() {
 #[tokio::test]
 #[ignore = "makes files of the repository"]
 async fn make() {
-    let bench = Bench::new(Kind::File);
+    // Entries stand in both places.
+    let bench = Bench::new(Kind::Mixed);
     furnish(&bench).await;
+    moved_and_fresh(&bench).await;
     bench.store.close().await;
     let folder = bench.folder.as_ref().unwrap().path();
     let format = Standing::in_folder(folder).unwrap().stats(&tables()).unwrap().format;
     keep(folder, &format!("format-{format}"));
 
     // A process that was killed leaves its last commits in SQLite's log alone.
-    let killed = Bench::new(Kind::File);
+    let killed = Bench::new(Kind::Mixed);
     killed.clock.set(Timestamp::from_seconds(1_800_000_100));
     killed
         .set(1, |c| {
@@ -107,9 +110,19 @@ async fn make() {
             c.append(&OWED, &1, entry("killed"));
         })
         .await;
-    assert_eq!(all(&killed.owed(1)).await.len(), 1);
+    moved_and_fresh(&killed).await;
+    assert_eq!(all(&killed.owed(1)).await.len(), 6);
     keep(killed.folder.as_ref().unwrap().path(), &format!("format-{format}-killed"));
     killed.store.close().await;
+}
+
+/// So many entries that they are moved, and one behind them.
+async fn moved_and_fresh(bench: &Bench) {
+    for many in [4, 1] {
+        let appended = |c: &mut Commit| (0..many).for_each(|n| c.append(&OWED, &1, entry(format!("{n} of {many}"))));
+        bench.set(1, appended).await;
+        bench.store.housekeep(Duration::from_secs(10)).await;
+    }
 }
 
 fn keep(folder: &Path, name: &str) {

@@ -303,9 +303,9 @@ async fn commits_that_are_lost_are_told() {
     drop(open(folder, domain()).expect("a counter that nobody can read counts for nothing"));
     change(
         folder,
-        &format!("DELETE FROM log WHERE tick > {}; UPDATE meta SET v = 10 WHERE k = 'commits'", {
+        &format!("DELETE FROM fresh WHERE tick > {}; UPDATE meta SET v = 10 WHERE k = 'commits'", {
             let conn = rusqlite::Connection::open(folder.join("store.sqlite")).unwrap();
-            conn.query_row("SELECT tick FROM log ORDER BY pos LIMIT 1 OFFSET 9", [], |row| row.get::<_, i64>(0))
+            conn.query_row("SELECT tick FROM fresh ORDER BY pos LIMIT 1 OFFSET 9", [], |row| row.get::<_, i64>(0))
                 .unwrap()
         }),
     );

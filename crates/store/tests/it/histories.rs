@@ -281,7 +281,7 @@ async fn rows(view: &View) -> BTreeMap<u8, Held> {
 /// Any sequence of operations, by one caller.
 pub async fn agrees_with_model(bench: Bench) {
     let kind = bench.kind;
-    let few = if kind == Kind::File { 12 } else { 40 };
+    let few = if kind.is_in_folder() { 12 } else { 40 };
     let cases = u32::try_from(rounds(few)).unwrap();
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let here = Handle::current();

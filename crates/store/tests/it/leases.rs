@@ -74,7 +74,7 @@ pub async fn lease_fenced(bench: Bench) {
 
 /// Nobody is left who could hold a lease when a store is opened that one process has for itself.
 async fn reopened(bench: Bench, held_before: Held) {
-    if bench.kind != Kind::File {
+    if !bench.kind.is_in_folder() {
         return;
     }
     drop(held_before);

@@ -8,6 +8,7 @@ mod claims;
 mod commits;
 mod corpus;
 mod folder;
+mod fresh;
 mod histories;
 mod jobs;
 mod killed;
@@ -26,6 +27,8 @@ macro_rules! contract {
         contract! { @engine file File: $($module: $($property)*;)* }
         contract! { @engine memory Memory: $($module: $($property)*;)* }
         contract! { @engine loose Loose: $($module: $($property)*;)* }
+        contract! { @engine mixed Mixed: $($module: $($property)*;)* }
+        contract! { @engine moved Moved: $($module: $($property)*;)* }
     };
     (@engine $engine:ident $kind:ident: $($module:ident: $($property:ident)*;)*) => {
         mod $engine {

@@ -74,7 +74,7 @@ pub async fn unavailable_changes_nothing(bench: Bench) {
         // A commit that fails in the middle, as with a full disk, is rolled back, and the others of its group go on.
         foreign
             .execute_batch(
-                "CREATE TRIGGER full BEFORE INSERT ON log WHEN NEW.meta = CAST('guilty' AS BLOB)
+                "CREATE TRIGGER full BEFORE INSERT ON fresh WHEN NEW.meta = CAST('guilty' AS BLOB)
                  BEGIN SELECT RAISE(ABORT, 'as if the disk were full'); END",
             )
             .unwrap();
@@ -209,7 +209,7 @@ async fn failing_at_the_end(bench: &Bench, foreign: &rusqlite::Connection) {
         .execute_batch(
             "CREATE TABLE parent(x INTEGER PRIMARY KEY);
              CREATE TABLE child(x REFERENCES parent(x) DEFERRABLE INITIALLY DEFERRED);
-             CREATE TRIGGER guilty AFTER INSERT ON log WHEN NEW.meta = CAST('guilty' AS BLOB)
+             CREATE TRIGGER guilty AFTER INSERT ON fresh WHEN NEW.meta = CAST('guilty' AS BLOB)
              BEGIN INSERT INTO child VALUES (1); END",
         )
         .unwrap();

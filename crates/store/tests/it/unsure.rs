@@ -85,8 +85,13 @@ pub async fn unknown_among_rivals(bench: Bench) {
     let (mut ones, mut tens) = (0, 0);
     for fate in [Fate::Done, Fate::Lost] {
         for rivals in [0, 1, remembered, remembered + 1, remembered + 5] {
-            let other =
-                Bench { store: bench.store.clone(), clock: Arc::clone(&bench.clock), kind: bench.kind, folder: None };
+            let other = Bench {
+                store: bench.store.clone(),
+                clock: Arc::clone(&bench.clock),
+                kind: bench.kind,
+                folder: None,
+                again: 0,
+            };
             let store = bench.store.wrapped(|engine| {
                 let fate = Box::new(move |nth, _: &RawCommit| if nth == 0 { fate } else { Fate::Told });
                 Arc::new(Unsure { engine, sent: AtomicUsize::new(0), fate, rivals: Some((other, rivals)) })

@@ -355,10 +355,17 @@ async fn a_damaged_store_makes_no_backup() {
 /// What is damaged is left out and named, and what had no more sense without it; the rest is as sound as ever.
 #[tokio::test]
 async fn a_salvage_leaves_out_what_is_damaged() {
-    let bench = Bench::new(Kind::File);
-    furnish(&bench).await;
-    bench.store.close().await;
-    let folder = folder_of(&bench);
+    for moved in [0, 11, 1000] {
+        let bench = Bench::new(Kind::File);
+        furnish(&bench).await;
+        bench.store.close().await;
+        crate::fresh::move_first(&folder_of(&bench), moved);
+        salvaged_around_damage(&bench).await;
+    }
+}
+
+async fn salvaged_around_damage(bench: &Bench) {
+    let folder = folder_of(bench);
     let whole = dumped(&folder);
     let salvaged = |folder: &Path| {
         let mut told = Vec::new();
@@ -414,7 +421,7 @@ async fn entries_of_no_log_are_not_left_out_in_silence() {
     let bench = Bench::new(Kind::File);
     furnish(&bench).await;
     bench.store.close().await;
-    let named = "DELETE FROM log_name WHERE no = (SELECT min(pos >> 32) FROM log)";
+    let named = "DELETE FROM log_name WHERE no = (SELECT min(pos >> 32) FROM fresh)";
     bench.database().unwrap().execute_batch(named).unwrap();
     let dumped = Standing::in_folder(&folder_of(&bench)).unwrap().dump(Vec::new(), &tables(), &mut nothing());
     assert!(matches!(dumped, Err(UpkeepError::Damaged { .. })), "{}", dumped.is_ok());
@@ -585,15 +592,25 @@ async fn what_cannot_be_restored_touches_nothing() {
 
 #[tokio::test]
 async fn a_check_names_what_is_wrong() {
-    let bench = Bench::new(Kind::File);
-    furnish(&bench).await;
-    bench.store.close().await;
-    let folder = folder_of(&bench);
+    for entries in ["fresh", "log"] {
+        let bench = Bench::new(Kind::File);
+        furnish(&bench).await;
+        bench.store.close().await;
+        if entries == "log" {
+            crate::fresh::move_all(&folder_of(&bench), &bench.clock).await;
+        }
+        named_by_a_check(&bench, entries);
+    }
+}
+
+/// `entries`: the table in which all entries are.
+fn named_by_a_check(bench: &Bench, entries: &str) {
+    let folder = folder_of(bench);
     assert_eq!(checked(&folder).problems, []);
     let whole = fs::read(folder.join("store.sqlite")).unwrap();
     let wrong = |sql: &str| {
         fs::write(folder.join("store.sqlite"), &whole).unwrap();
-        bench.database().unwrap().execute_batch(sql).unwrap();
+        bench.database().unwrap().execute_batch(&sql.replace("entries", entries)).unwrap();
         let problems = checked(&folder).problems;
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
@@ -613,13 +630,13 @@ async fn a_check_names_what_is_wrong() {
         ("DELETE FROM rows WHERE key = x'00'", vec!["thing at", thing, "the aggregate has no head"]),
         ("UPDATE rows SET bin = x'0102' WHERE key = x'00'", vec!["thing at", "checksum"]),
         (
-            "UPDATE log SET tick = tick + 100000000 WHERE pos = (SELECT min(pos) FROM log)",
+            "UPDATE entries SET tick = tick + 100000000 WHERE pos = (SELECT min(pos) FROM entries)",
             vec!["stream at", "checksum"],
         ),
         ("DELETE FROM body WHERE no = 1", vec!["stream at", "its body is not there"]),
         ("UPDATE body SET bytes = x'00' WHERE no = 2", vec!["body at 2", "checksum"]),
         ("INSERT INTO body(no, bytes, crc) VALUES (9, x'', 0)", vec!["body at 9", "no entry has it"]),
-        ("DELETE FROM log_name WHERE no = 1", vec!["log: 2 entries belong to no log"]),
+        ("DELETE FROM log_name WHERE no = 1", vec![": 2 entries belong to no log"]),
         ("UPDATE meta SET v = 5 WHERE k = 'clock_ceiling'", vec!["meta at clock_ceiling", "below what was handed out"]),
         ("UPDATE log_name SET name = x'00090000000000000001' WHERE no = 1", vec!["log 9 at", "checksum"]),
     ] {
@@ -630,8 +647,8 @@ async fn a_check_names_what_is_wrong() {
     }
     // Pages of SQLite itself: found, named, and nothing panics. The rest is looked at all the same.
     fs::write(folder.join("store.sqlite"), &whole).unwrap();
-    let leaf = "SELECT pageno FROM dbstat WHERE name = 'log' AND pagetype = 'leaf' LIMIT 1";
-    let page: u32 = bench.database().unwrap().query_row(leaf, [], |row| row.get(0)).unwrap();
+    let leaf = "SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = 'leaf' LIMIT 1";
+    let page: u32 = bench.database().unwrap().query_row(leaf, [entries], |row| row.get(0)).unwrap();
     let at = (page as usize - 1) * 4096;
     let mut bytes = whole.clone();
     bytes[at..at + 100].fill(0xa5);
@@ -650,7 +667,7 @@ async fn a_check_names_what_is_wrong() {
         assert!(!verdict.is_ok_and(|verdict| verdict.is_good()), "page {page}");
     }
     // Everything at once is no more than can be told.
-    let everything = "UPDATE rows SET crc = crc + 1; UPDATE plain SET crc = crc + 1; UPDATE log SET crc = crc + 1";
+    let everything = "UPDATE rows SET crc = crc + 1; UPDATE plain SET crc = crc + 1; UPDATE entries SET crc = crc + 1";
     assert!(wrong(everything).lines().count() > 30);
 }
 
@@ -727,7 +744,7 @@ async fn everything_is_counted() {
     assert_eq!((log("stream").logs, log("stream").entries, log("stream").longest), (12, 18, 2));
     assert_eq!((log("owed").logs, log("owed").entries), (2, 10));
     assert_eq!((stats.bodies.rows, stats.bodies.bytes), (2, 5011));
-    assert!(stats.wal_bytes > 0 && stats.domain == "a.example" && stats.format == 1);
+    assert!(stats.wal_bytes > 0 && stats.domain == "a.example" && stats.format == 2);
 }
 
 /// What somebody may do to the lines of a dump.

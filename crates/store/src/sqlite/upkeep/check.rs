@@ -11,7 +11,10 @@ use crate::{
     engine::Head,
     id::{tick_of_version, version_of_tick},
     key,
-    sqlite::columns::{self, Stored},
+    sqlite::{
+        columns::{self, Stored},
+        extent::{TABLES, entries_of, positions, used},
+    },
 };
 
 /// Problems that are told one by one.
@@ -282,8 +285,8 @@ impl Check<'_> {
     }
 
     fn bodies(&mut self) {
-        let sql = "SELECT no, bytes, crc, EXISTS (SELECT 1 FROM log WHERE body_ref = body.no) FROM body ORDER BY no";
-        self.each("body", sql, &mut |this, row| {
+        let sql = format!("SELECT no, bytes, crc, {} FROM body ORDER BY no", used("body.no"));
+        self.each("body", &sql, &mut |this, row| {
             this.verdict.counts.bodies += 1;
             let no = columns::number(row, 0)?.to_string();
             if columns::number(row, 2)? != i64::from(checksum::body(columns::blob(row, 1)?)) {
@@ -296,11 +299,9 @@ impl Check<'_> {
     }
 
     fn logs(&mut self) {
-        let mut entries = match self.conn.prepare(
-            "SELECT tick, key, meta, body, body_ref, expires, crc,
-                    body_ref IS NULL OR EXISTS (SELECT 1 FROM body WHERE no = body_ref)
-             FROM log WHERE pos >= ?1 AND pos < ?2 ORDER BY pos",
-        ) {
+        let mut entries = match self.conn.prepare(&entries_of(
+            "tick, key, meta, body, body_ref, expires, crc, body_ref IS NULL OR EXISTS (SELECT 1 FROM body WHERE no = body_ref)",
+        )) {
             Ok(entries) => entries,
             Err(error) => return self.problem("log", None, error.to_string()),
         };
@@ -315,11 +316,22 @@ impl Check<'_> {
                 None => {}
                 Some(kind) => this.hold(&kind_name, name, &[], kind.id.check(name)),
             }
-            let mut found = entries.query((no << 32, no.saturating_add(1) << 32))?;
-            let mut last = None;
+            let mut found = entries.query(positions(no))?;
+            let (mut last, mut fresh) = (None, false);
             loop {
                 match found.next() {
-                    Ok(Some(row)) => this.entry(row, name, &kind_name, &mut last),
+                    Ok(Some(row)) => {
+                        this.entry(row, name, &kind_name, &mut last);
+                        let is_fresh = columns::number(row, 9)? == 1;
+                        if fresh && !is_fresh {
+                            this.problem(
+                                &kind_name,
+                                Some(key::show(name)),
+                                "an entry is not fresh, but one before it is",
+                            );
+                        }
+                        fresh |= is_fresh;
+                    }
                     Ok(None) => return Ok(()),
                     Err(error) => {
                         this.broken(&kind_name, Some(key::show(name)), &error);
@@ -328,11 +340,17 @@ impl Check<'_> {
                 }
             }
         });
-        let nobodys = "SELECT count(*) FROM log WHERE NOT EXISTS (SELECT 1 FROM log_name WHERE no = pos >> 32)";
-        match self.conn.query_row(nobodys, [], |row| row.get::<_, i64>(0)) {
-            Ok(0) => {}
-            Ok(count) => self.problem("log", None, format!("{count} entries belong to no log")),
-            Err(error) => self.problem("log", None, error.to_string()),
+        let nobodys = |table| {
+            let nobodys = "NOT EXISTS (SELECT 1 FROM log_name WHERE no = pos >> 32)";
+            let sql = format!("SELECT count(*) FROM {table} WHERE {nobodys}");
+            self.conn.query_row(&sql, [], |row| row.get::<_, i64>(0))
+        };
+        for (table, found) in TABLES.map(|table| (table, nobodys(table))) {
+            match found {
+                Ok(0) => {}
+                Ok(count) => self.problem(table, None, format!("{count} entries belong to no log")),
+                Err(error) => self.problem(table, None, error.to_string()),
+            }
         }
     }
 

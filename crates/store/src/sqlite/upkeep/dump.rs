@@ -15,14 +15,14 @@ use crate::{
     dump::{self, Body, Entry, Header, Log, Record, Writer},
     engine::Head,
     key,
-    sqlite::columns::{self, Stored},
+    sqlite::{
+        columns::{self, Stored},
+        extent::{entries_of, positions, used},
+    },
 };
 
 /// Lines between two reports.
 const REPORT: u64 = 1000;
-
-/// Of a body: whether an entry has it.
-const USED: &str = "EXISTS (SELECT 1 FROM log WHERE body_ref = body.no)";
 
 /// Why a thing was not dumped.
 enum Stop {
@@ -87,7 +87,7 @@ impl Standing {
             let sql = format!("SELECT count(*) FROM {table}");
             self.conn.query_row(&sql, [], |row| row.get::<_, i64>(0)).map(|count| u64::try_from(count).unwrap_or(0))
         };
-        Ok(count("rows")? + count("plain")? + count("body")? + count("log_name")? + count("log")?)
+        Ok(count("rows")? + count("plain")? + count("body")? + count("log_name")? + count("log")? + count("fresh")?)
     }
 
     /// Whether there is nothing in it.
@@ -116,7 +116,7 @@ impl<W: Write> Dump<'_, W> {
     /// Whether everything was written that there is: an entry whose log has no name would be left out without a word.
     fn all_of(&self) -> Result<(), UpkeepError> {
         let file = &self.standing.file;
-        let unused = format!("SELECT count(*) FROM body WHERE NOT {USED}");
+        let unused = format!("SELECT count(*) FROM body WHERE NOT {}", used("body.no"));
         let unused: i64 =
             self.standing.conn.query_row(&unused, [], |row| row.get(0)).map_err(|error| sqlite(file, &error))?;
         // The first line tells of the store itself.
@@ -141,7 +141,7 @@ impl<W: Write> Dump<'_, W> {
 
     fn bodies(&mut self) -> Result<(), UpkeepError> {
         // One that nobody has any more is not worth keeping.
-        let sql = format!("SELECT no, bytes, crc FROM body WHERE {USED} ORDER BY no");
+        let sql = format!("SELECT no, bytes, crc FROM body WHERE {} ORDER BY no", used("body.no"));
         self.each("body", &sql, |this, row| {
             let (no, bytes) = (columns::number(row, 0)?, columns::blob(row, 1)?);
             if columns::number(row, 2)? != i64::from(checksum::body(bytes)) {
@@ -154,10 +154,10 @@ impl<W: Write> Dump<'_, W> {
 
     fn logs(&mut self) -> Result<(), UpkeepError> {
         let sql = "SELECT no, name, memory FROM log_name ORDER BY name";
-        let entries = "SELECT tick, key, meta, body, body_ref, expires, crc FROM log
-                       WHERE pos >= ?1 AND pos < ?2 ORDER BY pos";
         let conn = &self.standing.conn;
-        let mut entries = conn.prepare(entries).map_err(|error| sqlite(&self.standing.file, &error))?;
+        let mut entries = conn
+            .prepare(&entries_of("tick, key, meta, body, body_ref, expires, crc"))
+            .map_err(|error| sqlite(&self.standing.file, &error))?;
         self.each("log_name", sql, |this, row| {
             let (no, name, memory) = (columns::number(row, 0)?, columns::blob(row, 1)?, columns::number(row, 2)?);
             let kind = key::tag(name).and_then(|tag| this.tables.log(tag)).map(|kind| kind.name.to_owned());
@@ -168,7 +168,7 @@ impl<W: Write> Dump<'_, W> {
     }
 
     fn entries(&mut self, statement: &mut Statement<'_>, no: i64, name: &[u8]) -> Result<(), Stop> {
-        let mut found = statement.query((no << 32, no.saturating_add(1) << 32))?;
+        let mut found = statement.query(positions(no))?;
         while let Some(row) = found.next()? {
             let entry = entry(row, name, self.standing.meta.node)?;
             self.put(&Record::Entry(entry))?;

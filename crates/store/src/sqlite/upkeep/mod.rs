@@ -186,6 +186,7 @@ impl Standing {
             Refusal::OtherDomain(domain) => damaged(domain),
             Refusal::LostCommits { found, counted } => damaged(format!("it counts {found} commits of {counted}")),
         })?;
+        schema::read_as_newest(&conn, &meta).map_err(failed)?;
         Ok(Self { conn, file, meta, counted: None })
     }
 }

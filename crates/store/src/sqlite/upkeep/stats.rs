@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Standing, UpkeepError, copy::with_suffix, sqlite, unnamed};
-use crate::{Catalogue, Version, key};
+use crate::{
+    Catalogue, Version, key,
+    sqlite::extent::{entries_of, positions},
+};
 
 /// What is in a store, and what it takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -120,16 +123,16 @@ impl Standing {
 
     fn logs(&self, tables: &Catalogue) -> Result<Vec<LogStats>, rusqlite::Error> {
         let mut logs = self.conn.prepare("SELECT no, name FROM log_name ORDER BY name")?;
-        let mut entries = self.conn.prepare(
-            "SELECT count(*), sum(length(key) + length(meta) + ifnull(length(body), 0)) FROM log
-             WHERE pos >= ?1 AND pos < ?2",
-        )?;
+        let mut entries = self.conn.prepare(&format!(
+            "SELECT count(*), sum(bytes) FROM ({})",
+            entries_of("length(key) + length(meta) + ifnull(length(body), 0) AS bytes")
+        ))?;
         let mut kinds: BTreeMap<String, LogStats> = BTreeMap::new();
         let mut found = logs.query([])?;
         while let Some(row) = found.next()? {
             let (no, name): (i64, _) = (row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default());
             let (count, bytes): (i64, Option<i64>) =
-                entries.query_row((no << 32, no.saturating_add(1) << 32), |row| Ok((row.get(0)?, row.get(1)?)))?;
+                entries.query_row(positions(no), |row| Ok((row.get(0)?, row.get(1)?)))?;
             let kind = key::tag(name).and_then(|tag| tables.log(tag)).map(|kind| kind.name);
             let kind = kind.map_or_else(|| unnamed("log", name), str::to_owned);
             let stats =

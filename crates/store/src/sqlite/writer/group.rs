@@ -112,6 +112,7 @@ impl Writer {
         }
         for outcome in outcomes.iter().flatten().filter(|done| !done.repeated) {
             self.feed.announce(&outcome.appended);
+            self.state.fresh.add(outcome.appended.len());
         }
         for (waiting, outcome) in group.into_iter().zip(outcomes) {
             // Whoever asked may have stopped waiting.

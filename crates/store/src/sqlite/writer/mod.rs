@@ -1,6 +1,7 @@
 //! The one thread that writes.
 
 mod group;
+mod merge;
 mod settle;
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
 use rusqlite::Connection;
 use types::Clock;
 
-use self::group::Pace;
+use self::{group::Pace, merge::Fresh};
 use super::{
     apply::Applier,
     checkpoint::Brake,
@@ -47,6 +48,8 @@ pub(super) struct Writer {
     /// The counter of commits beside the database; `None` for a store in memory.
     pub(super) counter: Option<Counter>,
     pub(super) faults: Faults,
+    /// How many entries may be fresh.
+    pub(super) fresh: u64,
     pub(super) state: State,
 }
 
@@ -63,6 +66,8 @@ pub(super) struct State {
     pace: Pace,
     /// The disk is full, and that was said.
     full: bool,
+    /// Entries that are not moved yet.
+    fresh: Fresh,
 }
 
 /// What takes many transactions. Commits come between them.
@@ -96,7 +101,7 @@ impl Writer {
     fn turn(&mut self, jobs: &mut Jobs, inbox: &Inbox) -> bool {
         let waiting = if let Some(next) = jobs.next.take() {
             Ok(Work::Commit(next))
-        } else if jobs.waiting.is_empty() {
+        } else if jobs.waiting.is_empty() && !self.state.fresh.is_due(self.fresh) {
             inbox.works.recv().map_err(|_| TryRecvError::Disconnected)
         } else {
             inbox.works.try_recv()
@@ -121,6 +126,7 @@ impl Writer {
         {
             jobs.waiting.push_back(unfinished);
         }
+        self.merge(inbox.waiting() <= SHORT);
         true
     }
 
@@ -217,18 +223,28 @@ impl Writer {
         &mut self,
         remove: impl FnOnce(&Connection) -> Result<Report, rusqlite::Error>,
     ) -> Result<Report, rusqlite::Error> {
-        let conn = lock(&self.conn);
-        run_cached(&conn, "BEGIN IMMEDIATE")?;
-        let done = remove(&conn).and_then(|report| {
-            self.faults.reach(Point::Removed, &conn)?;
-            run_cached(&conn, "COMMIT").map(|()| report)
-        });
-        if done.is_err() {
-            rollback(&conn);
-        }
+        let done = self.beside(Point::Removed, remove);
         // Names of logs are gone. What is removed from the front of a log that goes on does not change its end.
         if done.as_ref().map_or(true, |report| report.logs > 0) {
             self.applier.forget();
+        }
+        done
+    }
+
+    /// Does something in a transaction of its own. `at`: it was done, but not committed.
+    fn beside<T>(
+        &self,
+        at: Point,
+        work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, rusqlite::Error> {
+        let conn = lock(&self.conn);
+        run_cached(&conn, "BEGIN IMMEDIATE")?;
+        let done = work(&conn).and_then(|done| {
+            self.faults.reach(at, &conn)?;
+            run_cached(&conn, "COMMIT").map(|()| done)
+        });
+        if done.is_err() {
+            rollback(&conn);
         }
         self.brake.wrote();
         done

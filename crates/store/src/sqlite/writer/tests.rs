@@ -33,6 +33,7 @@ fn writer() -> Writer {
         brake: Arc::default(),
         counter: None,
         faults: Faults::default(),
+        fresh: u64::MAX,
         state: State::default(),
     }
 }
@@ -205,4 +206,92 @@ fn many_logs_share_a_transaction() {
         .unwrap();
     let report = remove::expired(&writer.conn(), &*writer.clock, 2).unwrap();
     assert!(!report.more, "{report:?}");
+}
+
+/// Entries that are not moved yet.
+fn fresh(writer: &Writer) -> i64 {
+    writer.conn().query_row("SELECT count(*) FROM fresh", [], |row| row.get(0)).unwrap()
+}
+
+/// Entries of all logs, in both tables.
+fn entries(writer: &Writer) -> i64 {
+    let both = "SELECT count(DISTINCT pos) FROM (SELECT pos FROM log UNION ALL SELECT pos FROM fresh)";
+    writer.conn().query_row(both, [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn commits_come_between_the_batches_of_moving() {
+    let mut writer = written(&commit(1, 0, 5_000));
+    writer.fresh = 4_999;
+    let (queue, inbox) = Queue::new(false);
+    let mut jobs = Jobs::default();
+    let mut turns = 0;
+    for id in 2..6 {
+        let late = commit(id, 1, 0);
+        let mut short = Box::pin(queue.commit(&late, WAIT));
+        assert!(poll(&mut short).is_none());
+        writer.turn(&mut jobs, &inbox);
+        assert!(poll(&mut short).is_some_and(|done| done.is_ok()));
+        turns += 1;
+        assert_eq!(fresh(&writer), 5_000 - 500 * turns, "one batch beside each");
+    }
+    // When nothing comes any more it goes on by itself to the end of the round, and then waits for work.
+    while writer.state.fresh.is_due(writer.fresh) {
+        writer.turn(&mut jobs, &inbox);
+    }
+    assert_eq!((fresh(&writer), entries(&writer)), (0, 5_000));
+    queue.close();
+    assert!(!writer.turn(&mut jobs, &inbox));
+}
+
+/// Beside a long queue nothing is moved until there is twice as much as should be; then there is no more than that.
+#[tokio::test]
+async fn moving_waits_while_the_queue_is_long_but_not_for_ever() {
+    let mut writer = written(&commit(1, 0, 1_500));
+    writer.fresh = 1_000;
+    let (queue, inbox) = Queue::new(false);
+    let mut jobs = Jobs::default();
+    let large = |id| {
+        let mut commit = Arc::unwrap_or_clone(commit(id, 0, 100));
+        commit.bytes = GROUP_BYTES / 4;
+        Arc::new(commit)
+    };
+    // Four of them are a group by their bytes; what comes behind makes the queue long.
+    let waiting: Vec<_> = (2..14).map(large).collect();
+    let small: Vec<_> = (500..500 + 3 * SHORT as u128).map(|id| commit(id, 0, 0)).collect();
+    let mut callers: Vec<_> = Vec::new();
+    for commit in waiting.iter().chain(&small) {
+        let mut caller = Box::pin(queue.commit(commit, WAIT));
+        assert!(poll(&mut caller).is_none());
+        callers.push(caller);
+    }
+    writer.turn(&mut jobs, &inbox);
+    assert_eq!(fresh(&writer), 1_900, "not twice as many yet");
+    let mut most = 0;
+    for _ in 0..2 {
+        writer.turn(&mut jobs, &inbox);
+        most = most.max(fresh(&writer));
+    }
+    assert_eq!(most, 1_900 + 400 - 500, "one batch was enough each time");
+    assert_eq!((fresh(&writer), entries(&writer)), (1_700, 1_500 + 1_200));
+}
+
+/// While a round is under way a log ends, and its number becomes another's.
+#[test]
+fn a_round_begins_each_log_at_its_front() {
+    let mut writer = written(&commit(1, 0, 5_000));
+    writer.fresh = 4_999;
+    writer.merge(true);
+    assert_eq!(fresh(&writer), 4_500, "it stops in the midst of the log");
+    let (node, clock) = (writer.applier.node, Arc::clone(&writer.clock));
+    let upto = EntryId::new(u64::MAX >> 4, node);
+    while writer.removal(|conn| remove::trimmed(conn, node, &log(), upto, &*clock)).unwrap().more {}
+    assert_eq!((fresh(&writer), entries(&writer)), (0, 0));
+    writer.write(&[commit(2, 0, 600)]).remove(0).unwrap();
+    while writer.state.fresh.is_due(writer.fresh) {
+        writer.merge(true);
+        let behind = "SELECT count(*) FROM log, fresh WHERE log.pos >> 32 = fresh.pos >> 32 AND log.pos >= fresh.pos";
+        assert_eq!(writer.conn().query_row(behind, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    }
+    assert_eq!(entries(&writer), 600);
 }
