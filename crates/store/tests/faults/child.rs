@@ -18,6 +18,7 @@ pub const THINGS: u64 = 8;
 const FOLDER: &str = "FERRULE_TEST_FOLDER";
 const CLOCK: &str = "FERRULE_TEST_CLOCK";
 const WRITERS: &str = "FERRULE_TEST_WRITERS";
+const QUIET: &str = "FERRULE_TEST_QUIET";
 
 /// How a process is to write.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +27,13 @@ pub struct How {
     pub clock_ahead: i64,
     /// Tasks that write.
     pub writers: u64,
+    /// Whether nothing but commits is written.
+    pub quiet: bool,
 }
 
 impl Default for How {
     fn default() -> Self {
-        Self { clock_ahead: 0, writers: THINGS }
+        Self { clock_ahead: 0, writers: THINGS, quiet: false }
     }
 }
 
@@ -113,6 +116,7 @@ pub fn command(folder: &Path, how: How) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "child::writes_until_it_dies", "--ignored", "--nocapture", "--test-threads=1"]);
     command.env(FOLDER, folder).env(CLOCK, how.clock_ahead.to_string()).env(WRITERS, how.writers.to_string());
+    command.env(QUIET, u8::from(how.quiet).to_string());
     command
 }
 
@@ -124,13 +128,18 @@ fn writes_until_it_dies() {
     let (clock_ahead, writers) = (number(CLOCK), number(WRITERS).unsigned_abs());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let (store, _) = ledger::open_free(Path::new(&folder), clock_ahead);
+        let quiet = number(QUIET) == 1;
+        let store = if quiet {
+            ledger::open_with(Path::new(&folder), clock_ahead, usize::MAX).unwrap()
+        } else {
+            ledger::open_free(Path::new(&folder), clock_ahead).0
+        };
         let mut tasks = tokio::task::JoinSet::new();
         for writer in 0..writers {
             tasks.spawn(write(store.clone(), writer));
         }
         tasks.spawn(async move {
-            loop {
+            while !quiet {
                 store.housekeep(Duration::from_millis(5)).await;
                 tokio::time::sleep(Duration::from_millis(3)).await;
             }

@@ -41,9 +41,16 @@ impl Clock for Shifted {
 }
 
 pub fn open(folder: &Path, clock_ahead: i64) -> Result<Store, store::OpenError> {
+    open_with(folder, clock_ahead, FRESH)
+}
+
+/// Entries that may be fresh. So few that some are moved all the time, and that there are always both.
+const FRESH: usize = 10;
+
+/// As [`open`], with so many entries that may be fresh.
+pub fn open_with(folder: &Path, clock_ahead: i64, fresh: usize) -> Result<Store, store::OpenError> {
     let mut options = Options::new(Place::Folder(folder.to_owned()), "a.example".parse().unwrap());
-    // So few that entries are moved all the time, and that there are always both.
-    options.fresh = 10;
+    options.fresh = fresh;
     options.clock = Arc::new(Shifted { seconds: clock_ahead });
     Store::open(options)
 }

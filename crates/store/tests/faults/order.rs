@@ -60,7 +60,7 @@ fn names_before_acknowledgements(acts: &[Act], data: &Path) -> Result<(), String
     Ok(())
 }
 
-/// One writer, so that between two acknowledgements there is exactly one commit.
+/// One writer and nothing else that is written, so that between two acknowledgements there is exactly one commit.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs strace: run by the stage `faults`"]
 async fn acknowledged_after_its_sync() {
@@ -69,7 +69,8 @@ async fn acknowledged_after_its_sync() {
     // The folder is made, and the one it is in.
     let data = folder.path().join("deep").join("data");
     let mut acknowledged = Acknowledged::default();
-    let mut writer = Writer::of(&mut traced(&child::command(&data, How { writers: 1, ..How::default() }), &trace));
+    let mut writer =
+        Writer::of(&mut traced(&child::command(&data, How { writers: 1, quiet: true, ..How::default() }), &trace));
     writer.hear(300, &mut acknowledged);
     let child = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", writer.id())).unwrap();
     // strace ends with what it traces.
