@@ -15,10 +15,9 @@ use std::{
 use bytes::Bytes;
 use proptest::{prelude::*, sample::Index, test_runner::TestRunner};
 use store::{
-    Aggregate, Catalogue, Commit, CommitId, EntryId, Guarded, Json, Life, LogKind, NewBody, NewEntry, OpenError,
-    Options, Place, Plain, Size, Store,
+    Catalogue, Commit, CommitId, Json, NewBody, NewEntry, OpenError, Options, Place, Store,
     dump::DumpError,
-    upkeep::{Existing, Loaded, Problem, Restored, Standing, UpkeepError, Verdict, load, restore},
+    upkeep::{Existing, Loaded, Restored, Standing, UpkeepError, Verdict, load, restore},
 };
 use types::{Clock, ManualClock, SeededRng, Timestamp};
 use uuid::Uuid;
@@ -82,39 +81,39 @@ pub async fn furnish(bench: &Bench) {
     assert_eq!(shared.appended.len(), 7);
 }
 
-fn folder_of(bench: &Bench) -> PathBuf {
+pub fn folder_of(bench: &Bench) -> PathBuf {
     bench.folder.as_ref().unwrap().path().to_owned()
 }
 
-fn nothing() -> impl FnMut(u64, u64) {
+pub fn nothing() -> impl FnMut(u64, u64) {
     |_, _| ()
 }
 
-fn dumped(folder: &Path) -> Vec<u8> {
+pub fn dumped(folder: &Path) -> Vec<u8> {
     Standing::in_folder(folder).unwrap().dump(Vec::new(), &tables(), &mut nothing()).unwrap()
 }
 
-fn checked(folder: &Path) -> Verdict {
+pub fn checked(folder: &Path) -> Verdict {
     Standing::in_folder(folder).unwrap().check(&tables(), &mut nothing())
 }
 
-fn loaded(dump: &[u8], folder: &Path) -> Result<Loaded, UpkeepError> {
+pub fn loaded(dump: &[u8], folder: &Path) -> Result<Loaded, UpkeepError> {
     load(dump, folder, &domain(), NOW, &mut |_| ())
 }
 
-fn back_up(folder: &Path, to: &Path) -> Result<Verdict, UpkeepError> {
+pub fn back_up(folder: &Path, to: &Path) -> Result<Verdict, UpkeepError> {
     Standing::in_folder(folder)?.backup(to, &tables(), &mut nothing(), &mut nothing())
 }
 
-fn put_back(backup: &Path, folder: &Path, existing: Existing) -> Result<Restored, UpkeepError> {
+pub fn put_back(backup: &Path, folder: &Path, existing: Existing) -> Result<Restored, UpkeepError> {
     restore(backup, folder, &domain(), &tables(), existing, NOW, &mut nothing())
 }
 
-const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+pub const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 static SEED: AtomicU64 = AtomicU64::new(1_000);
 
-fn open_at(folder: &Path, clock: &Arc<ManualClock>) -> Store {
+pub fn open_at(folder: &Path, clock: &Arc<ManualClock>) -> Store {
     let mut options = Options::new(Place::Folder(folder.to_owned()), domain());
     options.clock = Arc::clone(clock) as Arc<dyn Clock>;
     // Each opening has randomness of its own, so that commits are not taken for repetitions.
@@ -335,400 +334,10 @@ async fn a_backup_is_of_one_moment_and_hinders_nobody() {
     assert_eq!(fs::read(&precious).unwrap(), b"precious");
 }
 
-#[tokio::test]
-async fn a_damaged_store_makes_no_backup() {
-    let bench = Bench::new(Kind::File);
-    furnish(&bench).await;
-    bench.store.close().await;
-    let folder = folder_of(&bench);
-    bench
-        .database()
-        .unwrap()
-        .execute_batch("UPDATE plain SET json = '\"forged\"' WHERE version = (SELECT max(version) FROM plain)")
-        .unwrap();
-    let to = folder.join("backup");
-    let Err(UpkeepError::Damaged { problems: 1, first, file }) = back_up(&folder, &to) else { panic!("it is damaged") };
-    assert_eq!((first.table.as_str(), file), ("list", folder.join("store.sqlite")));
-    assert!(!to.exists() && !folder.join("backup.partial").exists());
-}
-
-/// What is damaged is left out and named, and what had no more sense without it; the rest is as sound as ever.
-#[tokio::test]
-async fn a_salvage_leaves_out_what_is_damaged() {
-    for moved in [0, 11, 1000] {
-        let bench = Bench::new(Kind::File);
-        furnish(&bench).await;
-        bench.store.close().await;
-        crate::fresh::move_first(&folder_of(&bench), moved);
-        salvaged_around_damage(&bench).await;
-    }
-}
-
-async fn salvaged_around_damage(bench: &Bench) {
-    let folder = folder_of(bench);
-    let whole = dumped(&folder);
-    let salvaged = |folder: &Path| {
-        let mut told = Vec::new();
-        let mut tell = |problem: &Problem| told.push(problem.to_string());
-        let standing = Standing::in_folder(folder).unwrap();
-        let (dump, count) = standing.salvage(Vec::new(), &tables(), &mut tell, &mut nothing()).unwrap();
-        assert_eq!(count, told.len() as u64);
-        (dump, told)
-    };
-    // Of a store that is whole everything is in it.
-    let (dump, told) = salvaged(&folder);
-    assert!(told.is_empty() && records(&dump) == records(&whole), "{told:?}");
-    let first = |dump: &[u8]| String::from_utf8(dump.split(|byte| *byte == b'\n').next().unwrap().to_vec()).unwrap();
-    assert!(first(&dump).contains("\"salvage\":true") && !first(&whole).contains("salvage"));
-    bench
-        .database()
-        .unwrap()
-        .execute_batch(
-            "UPDATE plain SET json = '\"forged\"' WHERE no = 1;
-             UPDATE rows SET bin = x'0102' WHERE key = x'00' AND agg = x'00010000000000000001';
-             UPDATE rows SET json = '7' WHERE key = x'000c' AND agg = x'00010000000000000002';
-             UPDATE body SET crc = crc + 1 WHERE no = 1;
-             DELETE FROM log_name WHERE no = (SELECT max(no) FROM log_name);
-             UPDATE meta SET v = 5 WHERE k = 'clock_ceiling'",
-        )
-        .unwrap();
-    let (dump, told) = salvaged(&folder);
-    let named = |what: &[&str]| told.iter().filter(|told| what.iter().all(|what| told.contains(what))).count();
-    assert_eq!(named(&["list at", "checksum"]), 1, "{told:?}");
-    assert_eq!(named(&["thing at 00010000000000000001", "checksum"]), 1, "{told:?}");
-    assert_eq!(named(&["count at 00010000000000000002", "checksum"]), 1, "{told:?}");
-    assert_eq!(named(&["body at 1", "checksum"]), 1, "{told:?}");
-    assert_eq!(named(&["stream at", "a body that is not there"]), 3, "{told:?}");
-    assert_eq!(named(&["log at log", "1 entry of a log without a name"]), 1, "{told:?}");
-    assert_eq!(told.len(), 8, "{told:?}");
-    let place = tempfile::tempdir().unwrap();
-    assert_eq!(loaded(&dump, place.path()).unwrap(), Loaded { left_out: Some(8) });
-    assert_eq!(checked(place.path()).problems, []);
-    let store = open_at(place.path(), &bench.clock);
-    let view = store.view(THING.of(&1)).await.unwrap();
-    let newest = view.get(&COUNT, &()).await.unwrap().unwrap().version;
-    assert_eq!(view.version(), newest, "a head that was lost is as new as its rows");
-    let mut c = Commit::on(&view);
-    c.put(&COUNT, &(), &Json(1));
-    assert!(store.commit(c).await.unwrap().version > newest);
-    store.close().await;
-    assert_eq!(checked(place.path()).problems, []);
-}
-
-/// A dump does not leave out without a word what it cannot come by.
-#[tokio::test]
-async fn entries_of_no_log_are_not_left_out_in_silence() {
-    let bench = Bench::new(Kind::File);
-    furnish(&bench).await;
-    bench.store.close().await;
-    let named = "DELETE FROM log_name WHERE no = (SELECT min(pos >> 32) FROM fresh)";
-    bench.database().unwrap().execute_batch(named).unwrap();
-    let dumped = Standing::in_folder(&folder_of(&bench)).unwrap().dump(Vec::new(), &tables(), &mut nothing());
-    assert!(matches!(dumped, Err(UpkeepError::Damaged { .. })), "{}", dumped.is_ok());
-}
-
-#[tokio::test]
-async fn after_a_restore_ids_rise_and_cursors_from_the_lost_time_are_recognised() {
-    let bench = Bench::new(Kind::File);
-    furnish(&bench).await;
-    let folder = folder_of(&bench);
-    let place = tempfile::tempdir().unwrap();
-    let backup = place.path().join("backup");
-    let known = bench.owed(0).newest().await.unwrap().unwrap();
-    back_up(&folder, &backup).unwrap();
-    // What comes after the backup is acknowledged, seen by a client, and lost. The clock ran ahead meanwhile.
-    bench.clock.advance(Duration::from_secs(3600));
-    let lost = bench.set(0, |c| c.append(&OWED, &0, entry("lost"))).await;
-    let (lost_version, lost_id) = (lost.version, lost.appended[0].id);
-    bench.clock.set(NOW + Duration::from_secs(60));
-    assert!(matches!(put_back(&backup, &folder, Existing::KeepAside), Err(UpkeepError::Open(OpenError::InUse { .. }))));
-    bench.store.close().await;
-    assert!(matches!(put_back(&backup, &folder, Existing::Refuse), Err(UpkeepError::HoldsStore(_))));
-    let Restored { aside: Some(aside) } = put_back(&backup, &folder, Existing::KeepAside).unwrap() else {
-        panic!("there was a store");
-    };
-    let kept = open_at(&aside, &bench.clock);
-    assert!(kept.log(&OWED, &0).get(lost_id).await.unwrap().is_some(), "the old store is kept whole");
-    kept.close().await;
-
-    let store = open_at(&folder, &bench.clock);
-    let log = store.log(&OWED, &0);
-    assert_eq!(log.get(lost_id).await.unwrap(), None);
-    let after = log.read_after(Some(lost_id), 10).await.unwrap();
-    assert!(after.lost && after.entries.is_empty(), "{after:?}");
-    assert!(!log.read_after(Some(known), 10).await.unwrap().lost, "an older one has lost nothing that it had");
-    let mut c = Commit::at(THING.of(&0));
-    c.append(&OWED, &0, entry("new"));
-    let new = store.commit(c).await.unwrap();
-    assert!(new.version > lost_version && new.appended[0].id > lost_id, "though the clock is behind");
-    let after = log.read_after(Some(lost_id), 10).await.unwrap();
-    assert!(after.lost && after.entries.len() == 1, "whoever comes with it misses nothing that is new");
-    assert!(!log.read_after(Some(new.appended[0].id), 10).await.unwrap().lost);
-    store.close().await;
-    // That survives restarts, dumps and another restore.
-    let told = async |folder: &Path| {
-        let store = open_at(folder, &bench.clock);
-        let told = store.log(&OWED, &0).read_after(Some(lost_id), 10).await.unwrap().lost;
-        store.close().await;
-        told
-    };
-    assert!(told(&folder).await);
-    let moved = place.path().join("moved");
-    loaded(&dumped(&folder), &moved).unwrap();
-    assert!(told(&moved).await);
-    let second = place.path().join("second");
-    back_up(&moved, &second).unwrap();
-    let fresh = place.path().join("fresh");
-    assert_eq!(put_back(&second, &fresh, Existing::Refuse).unwrap(), Restored { aside: None });
-    assert!(told(&fresh).await);
-    let store = open_at(&fresh, &bench.clock);
-    bench.clock.advance(Duration::from_secs(5));
-    let mut c = Commit::at(THING.of(&0));
-    c.append(&OWED, &0, entry("newer"));
-    let newer = store.commit(c).await.unwrap().appended[0].id;
-    assert!(newer > new.appended[0].id, "{newer} {}", new.appended[0].id);
-    assert!(!store.log(&OWED, &0).read_after(Some(newer), 1).await.unwrap().lost);
-}
-
-/// A cursor that the store itself keeps stands behind entries that are gone; the commit that wrote it is newer than they.
-#[tokio::test]
-async fn the_stores_own_cursors_are_not_from_a_lost_time() {
-    let bench = Bench::new(Kind::File);
-    let cursor: EntryId = bench.set(1, |c| c.append(&OWED, &1, entry("drained"))).await.appended[0].id;
-    bench.owed(1).trim(cursor).await.unwrap();
-    bench
-        .set(2, |c| {
-            c.put(&COUNT, &(), &Json(1));
-        })
-        .await;
-    bench.store.close().await;
-    let folder = folder_of(&bench);
-    let backup = folder.join("backup");
-    back_up(&folder, &backup).unwrap();
-    put_back(&backup, &folder, Existing::KeepAside).unwrap();
-    let store = open_at(&folder, &bench.clock);
-    assert!(!store.log(&OWED, &1).read_after(Some(cursor), 1).await.unwrap().lost);
-}
-
-#[tokio::test]
-async fn a_restore_that_was_interrupted_is_told_and_can_be_done_again() {
-    let bench = Bench::new(Kind::File);
-    furnish(&bench).await;
-    let folder = folder_of(&bench);
-    let backup = folder.join("backup");
-    back_up(&folder, &backup).unwrap();
-    bench.store.close().await;
-    let backed_up = Standing::of_file(&backup).unwrap();
-    let before = backed_up.dump(Vec::new(), &tables(), &mut nothing()).unwrap();
-    // Interrupted after the old one was moved.
-    fs::write(folder.join("store.sqlite.incoming"), "half").unwrap();
-    fs::rename(folder.join("store.sqlite"), folder.join("elsewhere")).unwrap();
-    // Its log is another database's now: what is in it must not get into what is restored.
-    let killed = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/format-1-killed");
-    fs::copy(killed.join("store.sqlite-wal"), folder.join("store.sqlite-wal")).unwrap();
-    let mut options = Options::new(Place::Folder(folder.clone()), domain());
-    options.clock = Arc::clone(&bench.clock) as Arc<dyn Clock>;
-    let refused = Store::open(options.clone()).expect_err("nobody knows what is there");
-    assert!(matches!(&refused, OpenError::HalfRestored { folder: named } if *named == folder), "{refused}");
-    assert!(!folder.join("store.sqlite").exists(), "no new store was made");
-    put_back(&backup, &folder, Existing::Refuse).unwrap();
-    assert!(dumped(&folder) == before);
-    // Interrupted before that, nothing has happened.
-    fs::write(folder.join("store.sqlite.copying"), "half").unwrap();
-    Store::open(options).unwrap().close().await;
-    put_back(&backup, &folder, Existing::KeepAside).unwrap();
-    assert!(!folder.join("store.sqlite.copying").exists());
-    // One that was killed has all that it holds in its log, and is kept with that.
-    for name in ["store.sqlite", "store.sqlite-wal"] {
-        fs::copy(killed.join(name), folder.join(name)).unwrap();
-    }
-    let held = dumped(&folder);
-    let Restored { aside: Some(aside) } = put_back(&backup, &folder, Existing::KeepAside).unwrap() else {
-        panic!("there was a store");
-    };
-    assert!(held.len() > 600 && dumped(&aside) == held);
-    assert!(records(&dumped(&folder)) == records(&before));
-}
-
 /// The lines of a dump but for the first and the last, which tell of the clock.
-fn records(dump: &[u8]) -> Vec<&[u8]> {
+pub fn records(dump: &[u8]) -> Vec<&[u8]> {
     let lines: Vec<&[u8]> = dump.split(|byte| *byte == b'\n').collect();
     lines[1..lines.len() - 2].to_vec()
-}
-
-#[tokio::test]
-async fn what_cannot_be_restored_touches_nothing() {
-    let bench = Bench::new(Kind::File);
-    furnish(&bench).await;
-    let folder = folder_of(&bench);
-    let place = tempfile::tempdir().unwrap();
-    let backup = place.path().join("backup");
-    back_up(&folder, &backup).unwrap();
-    bench.store.close().await;
-    let before = dumped(&folder);
-    let change = |name: &str, sql: &str| {
-        let changed = place.path().join(name);
-        fs::copy(&backup, &changed).unwrap();
-        rusqlite::Connection::open(&changed).unwrap().execute_batch(sql).unwrap();
-        put_back(&changed, &folder, Existing::KeepAside).expect_err("it cannot be restored")
-    };
-    let newer = change("newer", "UPDATE meta SET v = v + 1 WHERE k = 'format'");
-    assert!(matches!(newer, UpkeepError::Open(OpenError::NewerFormat { .. })), "{newer}");
-    let other = change("other", "UPDATE meta SET v = 'b.example' WHERE k = 'domain'");
-    assert!(matches!(other, UpkeepError::Open(OpenError::OtherDomain { .. })), "{other}");
-    let damaged = change("damaged", "DELETE FROM body");
-    assert!(matches!(damaged, UpkeepError::Damaged { problems: 6, .. }), "{damaged}");
-    let foreign = change("foreign", "DROP TABLE meta");
-    assert!(matches!(foreign, UpkeepError::Open(OpenError::Damaged { .. })), "{foreign}");
-    let text = place.path().join("text");
-    fs::write(&text, "no database at all, but long enough to have a header if it were one").unwrap();
-    let refused = put_back(&text, &folder, Existing::KeepAside);
-    assert!(matches!(refused, Err(UpkeepError::Open(OpenError::Damaged { .. }))), "{refused:?}");
-    let missing = put_back(&place.path().join("missing"), &folder, Existing::KeepAside);
-    assert!(matches!(missing, Err(UpkeepError::NoStore(_))));
-    assert!(dumped(&folder) == before);
-    assert!(fs::read_dir(&folder).unwrap().all(|file| !file.unwrap().file_name().to_string_lossy().contains("before")));
-}
-
-#[tokio::test]
-async fn a_check_names_what_is_wrong() {
-    for entries in ["fresh", "log"] {
-        let bench = Bench::new(Kind::File);
-        furnish(&bench).await;
-        bench.store.close().await;
-        if entries == "log" {
-            crate::fresh::move_all(&folder_of(&bench), &bench.clock).await;
-        }
-        named_by_a_check(&bench, entries);
-    }
-}
-
-/// `entries`: the table in which all entries are.
-fn named_by_a_check(bench: &Bench, entries: &str) {
-    let folder = folder_of(bench);
-    assert_eq!(checked(&folder).problems, []);
-    let whole = fs::read(folder.join("store.sqlite")).unwrap();
-    let wrong = |sql: &str| {
-        fs::write(folder.join("store.sqlite"), &whole).unwrap();
-        bench.database().unwrap().execute_batch(&sql.replace("entries", entries)).unwrap();
-        let problems = checked(&folder).problems;
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    };
-    let thing = "0000000000000001";
-    for (sql, told) in [
-        (
-            "UPDATE rows SET json = '1' WHERE key = x'000c' AND agg = x'00010000000000000001'",
-            vec!["count at", thing, "checksum"],
-        ),
-        ("UPDATE plain SET expires = 5 WHERE no = 1", vec!["list at", "checksum"]),
-        ("UPDATE plain SET agg = x'00110000000000000001' WHERE no = 1", vec!["plain table 17 at", "checksum"]),
-        ("UPDATE rows SET key = x'0063' WHERE key = x'000c'", vec!["guarded table 99 at", "checksum"]),
-        (
-            "UPDATE rows SET agg = x'00020000000000000001' WHERE agg = x'00010000000000000001'",
-            vec!["aggregate 2 at", "checksum"],
-        ),
-        ("DELETE FROM rows WHERE key = x'00'", vec!["thing at", thing, "the aggregate has no head"]),
-        ("UPDATE rows SET bin = x'0102' WHERE key = x'00'", vec!["thing at", "checksum"]),
-        (
-            "UPDATE entries SET tick = tick + 100000000 WHERE pos = (SELECT min(pos) FROM entries)",
-            vec!["stream at", "checksum"],
-        ),
-        ("DELETE FROM body WHERE no = 1", vec!["stream at", "its body is not there"]),
-        ("UPDATE body SET bytes = x'00' WHERE no = 2", vec!["body at 2", "checksum"]),
-        ("INSERT INTO body(no, bytes, crc) VALUES (9, x'', 0)", vec!["body at 9", "no entry has it"]),
-        ("DELETE FROM log_name WHERE no = 1", vec![": 2 entries belong to no log"]),
-        ("UPDATE meta SET v = 5 WHERE k = 'clock_ceiling'", vec!["meta at clock_ceiling", "below what was handed out"]),
-        ("UPDATE log_name SET name = x'00090000000000000001' WHERE no = 1", vec!["log 9 at", "checksum"]),
-    ] {
-        let problems = wrong(sql);
-        for told in told {
-            assert!(problems.contains(told), "{sql}: {told} is not told: {problems}");
-        }
-    }
-    // Pages of SQLite itself: found, named, and nothing panics. The rest is looked at all the same.
-    fs::write(folder.join("store.sqlite"), &whole).unwrap();
-    let leaf = "SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype = 'leaf' LIMIT 1";
-    let page: u32 = bench.database().unwrap().query_row(leaf, [entries], |row| row.get(0)).unwrap();
-    let at = (page as usize - 1) * 4096;
-    let mut bytes = whole.clone();
-    bytes[at..at + 100].fill(0xa5);
-    fs::write(folder.join("store.sqlite"), bytes).unwrap();
-    let verdict = checked(&folder);
-    let told = format!("page {page}");
-    let named = |problem: &Problem| problem.table == "database" && problem.what.contains(&told);
-    assert!(verdict.problems.iter().any(named), "{verdict:?}");
-    assert!(verdict.counts.rows > 12 && verdict.counts.plain == 13, "{verdict:?}");
-    for page in 0..whole.len() / 4096 {
-        let mut bytes = whole.clone();
-        bytes[(page * 4096).max(100)..page * 4096 + 2000].fill(0x5a);
-        fs::write(folder.join("store.sqlite"), bytes).unwrap();
-        let standing = Standing::in_folder(&folder);
-        let verdict = standing.map(|standing| standing.check(&tables(), &mut nothing()));
-        assert!(!verdict.is_ok_and(|verdict| verdict.is_good()), "page {page}");
-    }
-    // Everything at once is no more than can be told.
-    let everything = "UPDATE rows SET crc = crc + 1; UPDATE plain SET crc = crc + 1; UPDATE entries SET crc = crc + 1";
-    assert!(wrong(everything).lines().count() > 30);
-}
-
-/// What a newer release of the same format has beside.
-const NEWER: Aggregate<u64> = Aggregate::new(97, "newer", Life::Kept);
-const NEWER_ROW: Guarded<u64, Json<u64>> = Guarded::new(97, "newer-row", &NEWER, Size::Row);
-const NEWER_OF_THING: Guarded<u64, Json<u64>> = Guarded::new(98, "newer-of-thing", &THING, Size::Row);
-const NEWER_LIST: Plain<u64, u64, Json<u64>> = Plain::new(99, "newer-list");
-const NEWER_LOG: LogKind<u64> = LogKind::new(97, "newer-log", None, Duration::ZERO, Duration::from_secs(1));
-
-/// Who goes back to an older release still has backups and dumps, with all that a newer one wrote.
-#[tokio::test]
-async fn tables_of_a_newer_release_are_no_damage() {
-    let bench = Bench::new(Kind::File);
-    furnish(&bench).await;
-    for aggregate in 0..2 {
-        let mut c = Commit::at(NEWER.of(&aggregate));
-        c.put(&NEWER_ROW, &1, &Json(1));
-        c.put(&NEWER_ROW, &2, &Json(2));
-        c.effect_put(&NEWER_LIST, &1, &aggregate, &Json(3));
-        c.append(&NEWER_LOG, &1, entry("newer"));
-        bench.store.commit(c).await.unwrap();
-    }
-    bench
-        .set(1, |c| {
-            c.put(&NEWER_OF_THING, &1, &Json(4));
-        })
-        .await;
-    bench.store.close().await;
-    let folder = folder_of(&bench);
-    let verdict = checked(&folder);
-    assert_eq!(verdict.problems, []);
-    let unknown =
-        [("aggregate 97", 2), ("guarded table 97", 4), ("guarded table 98", 1), ("log 97", 2), ("plain table 99", 2)];
-    let unknown: Vec<_> = unknown.into_iter().map(|(table, rows)| (table.to_owned(), rows)).collect();
-    assert_eq!(verdict.unknown.clone().into_iter().collect::<Vec<_>>(), unknown);
-    assert_eq!(verdict.unknown_rows(), 11);
-    // All of it is backed up, restored, dumped and loaded.
-    let place = tempfile::tempdir().unwrap();
-    let (backup, restored, moved) = {
-        let at = |name| place.path().join(name);
-        (at("backup"), at("restored"), at("moved"))
-    };
-    assert_eq!(back_up(&folder, &backup).unwrap().unknown, verdict.unknown);
-    put_back(&backup, &restored, Existing::Refuse).unwrap();
-    let dump = dumped(&folder);
-    loaded(&dump, &moved).unwrap();
-    assert!(dumped(&moved) == dump);
-    for folder in [restored, moved] {
-        assert_eq!(checked(&folder).unknown, verdict.unknown);
-        let store = open_at(&folder, &bench.clock);
-        let view = store.view(NEWER.of(&1)).await.unwrap();
-        assert_eq!(view.get(&NEWER_ROW, &2).await.unwrap().unwrap().value.0, 2);
-        assert_eq!(store.log(&NEWER_LOG, &1).read_after(None, 9).await.unwrap().entries.len(), 2);
-        store.close().await;
-        // It is looked at for damage like any other.
-        let damaged = rusqlite::Connection::open(folder.join("store.sqlite")).unwrap();
-        damaged.execute_batch("UPDATE rows SET json = '7' WHERE substr(key, 1, 2) = x'0062'").unwrap();
-        let problems = checked(&folder).problems;
-        assert!(matches!(&problems[..], [one] if one.table == "guarded table 98"), "{problems:?}");
-    }
 }
 
 #[tokio::test]
