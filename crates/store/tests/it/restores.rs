@@ -169,3 +169,22 @@ async fn what_cannot_be_restored_touches_nothing() {
     assert!(dumped(&folder) == before);
     assert!(fs::read_dir(&folder).unwrap().all(|file| !file.unwrap().file_name().to_string_lossy().contains("before")));
 }
+
+/// Something is in the way when the old files are half moved: that is told, and it can be done again.
+#[tokio::test]
+async fn a_restore_that_fails_half_way_says_so_and_can_be_done_again() {
+    let bench = Bench::new(Kind::File);
+    furnish(&bench).await;
+    bench.store.close().await;
+    let place = tempfile::tempdir().unwrap();
+    let (folder, backup) = (place.path().join("data"), place.path().join("backup"));
+    back_up(&folder_of(&bench), &backup).unwrap();
+    fs::create_dir_all(folder.join("commits")).unwrap();
+    let half = put_back(&backup, &folder, Existing::KeepAside).expect_err("a folder is where the counter was");
+    assert!(matches!(&half, UpkeepError::Half { folder: named, .. } if *named == folder), "{half}");
+    assert!(half.to_string().contains("do it again"), "{half}");
+    assert!(matches!(Standing::in_folder(&folder), Err(UpkeepError::Open(OpenError::HalfRestored { .. }))));
+    fs::remove_dir(folder.join("commits")).unwrap();
+    put_back(&backup, &folder, Existing::KeepAside).unwrap();
+    assert!(dumped(&folder) == dumped(&folder_of(&bench)), "all of the backup");
+}

@@ -67,10 +67,14 @@ pub(super) struct Partial {
 impl Partial {
     /// Begins it, empty.
     pub(super) fn begin(to: &Path) -> Result<Self, UpkeepError> {
+        let partial = with_suffix(to, PARTIAL);
         if to.symlink_metadata().is_ok() {
+            // Whoever died between its two names left it whole.
+            if File::open(&partial).is_ok_and(|left| is_at(&left, to).unwrap_or(false)) {
+                remove(&partial)?;
+            }
             return Err(UpkeepError::Exists(to.to_owned()));
         }
-        let partial = with_suffix(to, PARTIAL);
         clear(&partial)?;
         // A new file, for our eyes only, and not what a link of that name leads to.
         let held = lock::options().create_new(true).open(&partial).map_err(io_error(&partial))?;

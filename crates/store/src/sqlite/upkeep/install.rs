@@ -97,11 +97,23 @@ impl Site {
         let aside = self.aside(now).inspect_err(|_| self.leave())?;
         upkeep_step();
         let incoming = self.folder.join(INCOMING);
-        fs::rename(&self.copying, &incoming).map_err(io_error(&incoming))?;
+        fs::rename(&self.copying, &incoming).map_err(io_error(&incoming)).inspect_err(|_| {
+            self.leave();
+            // Only if nothing is in it, as it is unless this goes on with what was interrupted.
+            let _ = aside.as_deref().map(fs::remove_dir);
+        })?;
+        self.exchange(&incoming, aside.as_deref())
+            .map_err(|why| UpkeepError::Half { folder: self.folder.clone(), why: Box::new(why) })?;
+        Ok(Restored { aside })
+    }
+
+    /// Moves the old one out of the way, and the new one in. Whatever fails here, the folder is opened by nobody until this
+    /// was done again.
+    fn exchange(&self, incoming: &Path, aside: Option<&Path>) -> Result<(), UpkeepError> {
         upkeep_step();
         sync_folder(&self.folder)?;
         upkeep_step();
-        match &aside {
+        match aside {
             Some(aside) => self.set_aside(aside)?,
             // There is nothing in it. It goes before its log, without which nobody could say so.
             None => {
@@ -118,10 +130,9 @@ impl Site {
         remove(&Counter::path(&self.folder))?;
         upkeep_step();
         sync_folder(&self.folder)?;
-        fs::rename(&incoming, &self.file).map_err(io_error(&self.file))?;
+        fs::rename(incoming, &self.file).map_err(io_error(&self.file))?;
         upkeep_step();
-        sync_folder(&self.folder)?;
-        Ok(Restored { aside })
+        sync_folder(&self.folder)
     }
 
     /// Makes sure of the new database, and of a folder for what is there.

@@ -69,6 +69,17 @@ pub enum UpkeepError {
     /// The disk is full. What was begun was taken away again.
     #[error("the disk has no room left for {}: nothing was made, and what was there is as it was", .0.display())]
     Full(PathBuf),
+    /// Something failed after the old store began to be moved: nobody opens the folder until this was done again.
+    #[error(
+        "the store in {} is half replaced, and nothing of it is lost: do it again once this is mended: {why}",
+        .folder.display()
+    )]
+    Half {
+        /// The data folder.
+        folder: PathBuf,
+        /// What failed.
+        why: Box<UpkeepError>,
+    },
     /// The data folder holds a store that is not to be replaced.
     #[error("the data folder {} holds a store already", .0.display())]
     HoldsStore(PathBuf),
@@ -103,11 +114,15 @@ impl Standing {
     /// # Errors
     /// [`UpkeepError`]
     pub fn in_folder(folder: &Path) -> Result<Self, UpkeepError> {
-        // What is there may be half of the old one.
-        if folder.join(lock::INCOMING).exists() {
-            return Err(OpenError::HalfRestored { folder: folder.to_owned() }.into());
-        }
-        Self::found_in(folder)
+        // What is there may be half of the old one, before it was opened or while it was.
+        let half = || {
+            let half = folder.join(lock::INCOMING).exists();
+            if half { Err(OpenError::HalfRestored { folder: folder.to_owned() }) } else { Ok(()) }
+        };
+        half()?;
+        let found = Self::found_in(folder);
+        half()?;
+        found
     }
 
     /// The same, of whatever is there.

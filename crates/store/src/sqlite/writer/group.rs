@@ -1,9 +1,6 @@
 //! A group of commits: one transaction, one sync.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Writer, lock, rollback, run_cached,
@@ -44,8 +41,8 @@ enum Failure {
 /// How the last group went, by which the next one waits for company.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
-    commits: usize,
-    took: Duration,
+    pub(super) commits: usize,
+    pub(super) took: Duration,
 }
 
 impl Pace {
@@ -90,12 +87,18 @@ impl Group {
 }
 
 impl Writer {
-    /// Drains commits into one transaction. Returns work of another kind that came up.
-    pub(super) fn group(&mut self, first: Waiting, inbox: &Inbox, next: &mut Option<Waiting>) -> Option<Work> {
+    /// Drains commits into one transaction. Returns work of another kind that came up. `rest` lets a time pass.
+    pub(super) fn group(
+        &mut self,
+        first: Waiting,
+        inbox: &Inbox,
+        next: &mut Option<Waiting>,
+        rest: impl FnOnce(Duration),
+    ) -> Option<Work> {
         let mut group = Group::of(first);
         let mut other = group.drain(inbox, next);
         if other.is_none() && next.is_none() && group.waiting.len() < self.state.pace.commits {
-            std::thread::sleep(self.state.pace.rest());
+            rest(self.state.pace.rest());
             other = group.drain(inbox, next);
         }
         let mut group = group.waiting;
@@ -104,11 +107,12 @@ impl Writer {
             self.make_room();
         }
         let commits: Vec<Arc<RawCommit>> = group.iter().map(|waiting| Arc::clone(&waiting.commit)).collect();
-        let begun = Instant::now();
+        let begun = self.clock.monotonic();
         let outcomes = self.write(&commits);
         // In memory nothing is won by larger groups.
         if self.counter.is_some() {
-            self.state.pace = Pace { commits: commits.len(), took: begun.elapsed() };
+            self.state.pace =
+                Pace { commits: commits.len(), took: self.clock.monotonic().saturating_duration_since(begun) };
         }
         for outcome in outcomes.iter().flatten().filter(|done| !done.repeated) {
             self.feed.announce(&outcome.appended);

@@ -109,7 +109,7 @@ impl Writer {
         match waiting {
             Ok(work) => {
                 let job = match work {
-                    Work::Commit(first) => self.group(first, inbox, &mut jobs.next),
+                    Work::Commit(first) => self.group(first, inbox, &mut jobs.next, std::thread::sleep),
                     other => Some(other),
                 };
                 if let Some(job) = job.and_then(|work| self.job(work)) {

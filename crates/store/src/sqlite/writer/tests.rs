@@ -295,3 +295,45 @@ fn a_round_begins_each_log_at_its_front() {
     }
     assert_eq!(entries(&writer), 600);
 }
+
+/// Who was answered together comes back together: the first of them waits a moment for the others.
+#[tokio::test]
+async fn a_group_waits_for_those_who_were_answered_together() {
+    let mut writer = writer();
+    let (queue, inbox) = Queue::new(false);
+    let mut next = None;
+    let commits: Vec<_> = (1..4).map(|id| commit(id, 1, 0)).collect();
+    let mut callers: Vec<_> = commits.iter().map(|commit| Box::pin(queue.commit(commit, WAIT))).collect();
+    let [first, second, third] = &mut callers[..] else { panic!("three") };
+    let mut group = |writer: &mut Writer, rest: &mut dyn FnMut(Duration)| {
+        let Ok(Work::Commit(waiting)) = inbox.works.try_recv() else { panic!("a commit waits") };
+        writer.group(waiting, &inbox, &mut next, rest);
+    };
+    assert!(poll(first).is_none());
+    group(&mut writer, &mut |_| panic!("nobody came with it before"));
+    assert!(poll(first).is_some());
+    writer.state.pace = group::Pace { commits: 2, took: Duration::from_micros(400) };
+    assert!(poll(second).is_none());
+    group(&mut writer, &mut |rest| {
+        assert_eq!(rest, Duration::from_micros(100));
+        assert!(poll(third).is_none());
+    });
+    assert!(poll(second).is_some() && poll(third).is_some(), "both were of the group");
+}
+
+/// How large a group was and how long it took is remembered where that says something of the disk.
+#[tokio::test]
+async fn the_pace_is_that_of_the_last_group_on_a_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer();
+    for on_disk in [false, true] {
+        let count = crate::sqlite::counter::Count { node: writer.applier.node, commits: 0 };
+        writer.counter = on_disk.then(|| Counter::start(folder.path(), count).unwrap());
+        let (queue, inbox) = Queue::new(false);
+        let commits: Vec<_> = (1..4).map(|id| commit(id, 1, 0)).collect();
+        let mut callers: Vec<_> = commits.iter().map(|commit| Box::pin(queue.commit(commit, WAIT))).collect();
+        assert!(callers.iter_mut().all(|caller| poll(caller).is_none()));
+        writer.turn(&mut Jobs::default(), &inbox);
+        assert_eq!(writer.state.pace.commits, if on_disk { 3 } else { 0 });
+    }
+}
