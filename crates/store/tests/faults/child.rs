@@ -138,12 +138,14 @@ fn writes_until_it_dies() {
         for writer in 0..writers {
             tasks.spawn(write(store.clone(), writer));
         }
-        tasks.spawn(async move {
-            while !quiet {
-                store.housekeep(Duration::from_millis(5)).await;
-                tokio::time::sleep(Duration::from_millis(3)).await;
-            }
-        });
+        if !quiet {
+            tasks.spawn(async move {
+                loop {
+                    store.housekeep(Duration::from_millis(5)).await;
+                    tokio::time::sleep(Duration::from_millis(3)).await;
+                }
+            });
+        }
         tasks.join_all().await;
     });
 }
