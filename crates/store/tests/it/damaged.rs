@@ -8,7 +8,7 @@ use store::{
 };
 
 use crate::{
-    bench::{Bench, COUNT, Kind, THING, entry},
+    bench::{Bench, COUNT, Kind, OWED, THING, entry},
     upkeep::{back_up, checked, dumped, folder_of, furnish, loaded, nothing, open_at, put_back, records, tables},
 };
 
@@ -243,4 +243,105 @@ fn named_by_a_check(bench: &Bench, entries: &str) {
     // Everything at once is no more than can be told.
     let everything = "UPDATE rows SET crc = crc + 1; UPDATE plain SET crc = crc + 1; UPDATE entries SET crc = crc + 1";
     assert!(wrong(everything).lines().count() > 30);
+}
+
+/// Changes a byte of the database, at a place that is found in it.
+fn turn(folder: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let file = folder.join("store.sqlite");
+    let mut bytes = fs::read(&file).unwrap();
+    change(&mut bytes);
+    fs::write(&file, bytes).unwrap();
+}
+
+/// What a salvage leaves out, and the store that it is loaded into.
+fn loaded_salvage(folder: &Path, to: &Path) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut tell = |problem: &Problem| told.push(problem.to_string());
+    let (dump, count) =
+        Standing::in_folder(folder).unwrap().salvage(Vec::new(), &tables(), &mut tell, &mut nothing()).unwrap();
+    assert_eq!(loaded(&dump, to).unwrap(), Loaded { left_out: Some(count) });
+    assert_eq!(checked(to).problems, []);
+    told
+}
+
+/// A record whose head says that it holds nothing is no sound body, and what has it goes with it.
+#[tokio::test]
+async fn a_salvage_knows_a_body_that_is_no_body() {
+    let bench = Bench::new(Kind::File);
+    furnish(&bench).await;
+    bench.store.close().await;
+    let folder = folder_of(&bench);
+    turn(&folder, |bytes| {
+        let at = bytes.windows(11).position(|here| here == b"shared body").unwrap();
+        assert_eq!(bytes[at - 4], 4, "the size of the record's head");
+        bytes[at - 4] = 0;
+    });
+    let place = tempfile::tempdir().unwrap();
+    let told = loaded_salvage(&folder, place.path());
+    assert_eq!(told.iter().filter(|told| told.contains("body at 1")).count(), 1, "{told:?}");
+    assert_eq!(told.iter().filter(|told| told.contains("a body that is not there")).count(), 3, "{told:?}");
+}
+
+/// A page that says of itself that it holds less than it does: SQLite reads it without complaint.
+#[tokio::test]
+async fn a_salvage_misses_what_a_page_hides() {
+    for hidden in ["in the midst of a log", "at the end of one"] {
+        let bench = Bench::new(Kind::File);
+        for _ in 0..300 {
+            bench.set(0, |c| c.append(&OWED, &0, entry("one of many"))).await;
+        }
+        let first = bench.owed(0).read_after(None, 1).await.unwrap().entries[0].0;
+        bench.store.close().await;
+        let folder = folder_of(&bench);
+        crate::fresh::move_first(&folder, 300);
+        let root =
+            bench
+                .database()
+                .unwrap()
+                .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'log'", [], |row| row.get::<_, isize>(0));
+        let root = (root.unwrap().unsigned_abs() - 1) * 4096;
+        turn(&folder, |bytes| {
+            let number =
+                |at: usize, size: usize| bytes[at..at + size].iter().fold(0, |n, byte| n << 8 | usize::from(*byte));
+            assert_eq!(bytes[root], 5, "a page that leads to others");
+            // The page of its first cell, or the one behind all cells.
+            let page =
+                if hidden.starts_with("in") { number(root + number(root + 12, 2), 4) } else { number(root + 8, 4) };
+            let cells = (page - 1) * 4096 + 4;
+            assert!(bytes[cells - 4] == 13 && bytes[cells] > 3);
+            bytes[cells] -= 3;
+        });
+        let place = tempfile::tempdir().unwrap();
+        let told = loaded_salvage(&folder, place.path());
+        assert!(!told.is_empty(), "{hidden}");
+        let store = open_at(place.path(), &bench.clock);
+        let after = store.log(&OWED, &0).read_after(Some(first), 1000).await.unwrap();
+        assert!(after.entries.len() == 296 && after.lost, "{hidden}: whoever has read the first entry is told");
+        store.close().await;
+    }
+}
+
+/// An entry whose position was turned is not written where it stands, but left out or where its id belongs.
+#[tokio::test]
+async fn a_salvage_writes_entries_in_the_order_of_their_ids() {
+    for (moved, turned) in [(4, "pos - 3"), (0, "pos - 3"), (4, "pos + 3"), (4, "pos + (1 << 32)")] {
+        let bench = Bench::new(Kind::File);
+        for _ in 0..10 {
+            bench.set(0, |c| c.append(&OWED, &0, entry("one of many"))).await;
+        }
+        bench.store.close().await;
+        let folder = folder_of(&bench);
+        crate::fresh::move_first(&folder, moved);
+        let sql = format!(
+            "DROP INDEX fresh_pos; UPDATE fresh SET pos = {turned} WHERE no = (SELECT min(no) FROM fresh);
+             CREATE INDEX fresh_pos ON fresh(pos)"
+        );
+        bench.database().unwrap().execute_batch(&sql).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let told = loaded_salvage(&folder, place.path());
+        assert!(!told.is_empty() || moved > 0, "{moved} {turned}");
+        let store = open_at(place.path(), &bench.clock);
+        assert!(store.log(&OWED, &0).read_after(None, 100).await.unwrap().entries.len() >= 4, "{moved} {turned}");
+        store.close().await;
+    }
 }

@@ -187,19 +187,7 @@ struct Aggregate {
 
 impl Check<'_> {
     fn structure(&mut self) {
-        let conn = self.conn;
-        let looked = conn.prepare(&format!("PRAGMA integrity_check({STRUCTURE})")).and_then(|mut statement| {
-            let mut lines = statement.query([])?;
-            // It tells which pages are damaged, and may fail where it goes on to rows in them.
-            while let Some(row) = lines.next()? {
-                let line: String = row.get(0)?;
-                line.lines().filter(|line| *line != "ok").for_each(|line| self.problem("database", None, line));
-            }
-            Ok(())
-        });
-        if let Err(error) = looked {
-            self.problem("database", None, error.to_string());
-        }
+        structure(self.conn, &mut |line| self.problem("database", None, line));
     }
 
     fn guarded(&mut self) {
@@ -446,5 +434,20 @@ impl Check<'_> {
         if self.done.is_multiple_of(REPORT) {
             (self.progress)(self.done.min(self.total), self.total);
         }
+    }
+}
+/// Tells what SQLite finds wrong with its pages.
+pub(super) fn structure(conn: &Connection, told: &mut dyn FnMut(String)) {
+    let looked = conn.prepare(&format!("PRAGMA integrity_check({STRUCTURE})")).and_then(|mut statement| {
+        let mut lines = statement.query([])?;
+        // It tells which pages are damaged, and may fail where it goes on to rows in them.
+        while let Some(row) = lines.next()? {
+            let line: String = row.get(0)?;
+            line.lines().filter(|line| *line != "ok").for_each(|line| told(line.to_owned()));
+        }
+        Ok(())
+    });
+    if let Err(error) = looked {
+        told(error.to_string());
     }
 }

@@ -99,7 +99,9 @@ fn fill(
     }
     progress(reader.bytes());
     let mut lost = Lost::of(header.lost.clone());
-    lost.begin(loading.newest);
+    // What was left out may be of any time: whoever reads on where he was would miss it without a word.
+    let whole = reader.left_out().unwrap_or(0) == 0;
+    lost.begin(if whole { loading.newest } else { 0 });
     schema::set_ceiling(&conn, header.ceiling.max(before).max(version_of_tick(loading.newest)))
         .and_then(|()| schema::set_lost(&conn, &lost))
         .map_err(failed)?;

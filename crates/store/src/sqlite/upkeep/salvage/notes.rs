@@ -7,6 +7,7 @@ use crate::Version;
 const TABLES: &str = "
 PRAGMA journal_mode = off;
 PRAGMA synchronous = off;
+PRAGMA cache_size = -16384;
 -- Rows that are sound, by their space.
 CREATE TABLE found(space INTEGER, of BLOB, key BLOB, no INTEGER, version INTEGER, PRIMARY KEY(space, of, key)) WITHOUT ROWID;
 -- Rows that could be read, sound or not.
@@ -17,8 +18,8 @@ CREATE TABLE body(no INTEGER PRIMARY KEY, used INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE log(no INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, memory INTEGER);
 -- Positions of the entries in `fresh`, with their numbers there.
 CREATE TABLE fresh(pos INTEGER PRIMARY KEY, no INTEGER NOT NULL);
--- Entries that are sound; those in `fresh` have a number there.
-CREATE TABLE entry(pos INTEGER PRIMARY KEY, fresh INTEGER);
+-- Entries that are sound, in the order of their ids, by the number of their log; those in `fresh` have a number there.
+CREATE TABLE entry(log INTEGER, seq INTEGER, pos INTEGER NOT NULL, fresh INTEGER, PRIMARY KEY(log, seq)) WITHOUT ROWID;
 BEGIN;
 ";
 
@@ -52,7 +53,7 @@ impl Notes {
         Ok(self.0.prepare_cached(sql)?.execute(values)? > 0)
     }
 
-    /// `false` if there is one of that key.
+    /// `false` if there is one of that key, of which the newest is kept.
     pub(super) fn found(
         &self,
         space: i64,
@@ -61,7 +62,12 @@ impl Notes {
         version: Version,
     ) -> Result<bool, Error> {
         let version = version.micros().cast_signed();
-        self.put("INSERT OR IGNORE INTO found VALUES (?1, ?2, ?3, ?4, ?5)", (space, of, key, no, version))
+        let values = (space, of, key, no, version);
+        if self.put("INSERT OR IGNORE INTO found VALUES (?1, ?2, ?3, ?4, ?5)", values)? {
+            return Ok(true);
+        }
+        let newer = "UPDATE found SET no = ?4, version = ?5 WHERE space = ?1 AND of = ?2 AND key = ?3 AND version < ?5";
+        self.put(newer, values).map(|_| false)
     }
 
     pub(super) fn tried(&self, space: i64, no: i64) -> Result<bool, Error> {
@@ -74,6 +80,11 @@ impl Notes {
 
     pub(super) fn body(&self, no: i64) -> Result<bool, Error> {
         self.put("INSERT OR IGNORE INTO body(no) VALUES (?1)", [no])
+    }
+
+    /// It can be read no more.
+    pub(super) fn body_is_gone(&self, no: i64) -> Result<bool, Error> {
+        self.put("DELETE FROM body WHERE no = ?1", [no])
     }
 
     /// `false` if there is no such body.
@@ -91,8 +102,8 @@ impl Notes {
         self.put("INSERT OR IGNORE INTO fresh VALUES (?1, ?2)", (pos, no))
     }
 
-    pub(super) fn entry(&self, pos: i64, fresh: Option<i64>) -> Result<bool, Error> {
-        self.put("INSERT OR IGNORE INTO entry VALUES (?1, ?2)", (pos, fresh))
+    pub(super) fn entry(&self, log: i64, seq: i64, pos: i64, fresh: Option<i64>) -> Result<bool, Error> {
+        self.put("INSERT INTO entry VALUES (?1, ?2, ?3, ?4)", (log, seq, pos, fresh))
     }
 
     /// The newest row of an aggregate.
@@ -148,10 +159,10 @@ impl Notes {
         self.0.prepare_cached(sql)?.query_row([behind], |row| Ok((row.get(0)?, row.get(1)?))).optional()
     }
 
-    /// The next sound entry of a log, and its number if it stands in `fresh`.
-    pub(super) fn next_entry(&self, behind: i64, before: i64) -> Result<Option<(i64, Option<i64>)>, Error> {
-        let sql = "SELECT pos, fresh FROM entry WHERE pos > ?1 AND pos < ?2 ORDER BY pos LIMIT 1";
-        self.0.prepare_cached(sql)?.query_row((behind, before), |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    /// The next sound entry of a log: its position, and its number if it stands in `fresh`.
+    pub(super) fn next_entry(&self, log: i64, seq: i64) -> Result<Option<(i64, Option<i64>)>, Error> {
+        let sql = "SELECT pos, fresh FROM entry WHERE log = ?1 AND seq = ?2";
+        self.0.prepare_cached(sql)?.query_row((log, seq), |row| Ok((row.get(0)?, row.get(1)?))).optional()
     }
 }
 

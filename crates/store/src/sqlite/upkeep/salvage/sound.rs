@@ -22,6 +22,19 @@ use crate::{
 
 /// All numbers of rows.
 const ALL: (i64, i64) = (i64::MIN, i64::MAX);
+/// The numbers that a log can have, of which positions are made.
+const NUMBERS: std::ops::Range<i64> = 0..1 << 31;
+
+/// What is known of the entries of one log so far.
+#[derive(Default)]
+struct Sequence {
+    log: i64,
+    /// How many are sound.
+    sound: i64,
+    newest: Option<EntryId>,
+    /// The position behind the last one.
+    next: Option<i64>,
+}
 
 pub(super) fn guarded_name(tables: &Catalogue, key: &[u8]) -> String {
     let table = key::tag(key).and_then(|tag| tables.guarded(tag));
@@ -175,9 +188,9 @@ impl<W: Write> Salvage<'_, W> {
                 Found::Row(row) => {
                     this.step();
                     let no = columns::number(row, 0).unwrap_or_default();
-                    let fits =
-                        columns::blob(row, 1).map(|bytes| i64::from(checksum::body(bytes))) == columns::number(row, 2);
-                    if fits {
+                    let fits = columns::blob(row, 1)
+                        .and_then(|bytes| Ok(columns::number(row, 2)? == i64::from(checksum::body(bytes))));
+                    if fits == Ok(true) {
                         this.noted(|notes| notes.body(no))?;
                     } else {
                         this.leave_out("body", Some(no.to_string()), "a checksum that does not fit");
@@ -204,7 +217,7 @@ impl<W: Write> Salvage<'_, W> {
                         return Ok(false);
                     }
                     last = name.to_vec();
-                    if self.is_name(name) {
+                    if self.is_name(name) && NUMBERS.contains(&no) {
                         self.notes.log(no, name, None)?;
                     }
                 }
@@ -219,11 +232,15 @@ impl<W: Write> Salvage<'_, W> {
             match found {
                 Found::Row(row) => {
                     let no = columns::number(row, 0).unwrap_or_default();
-                    let name = columns::blob(row, 1).ok().filter(|name| this.is_name(name));
+                    let name = columns::blob(row, 1).ok().filter(|name| this.is_name(name) && NUMBERS.contains(&no));
                     let memory = columns::number(row, 2).ok();
                     let noted = name.map(|name| this.noted(|notes| notes.log(no, name, memory))).transpose()?;
                     if noted != Some(true) {
-                        this.leave_out("log_name", Some(no.to_string()), "another name than an index has");
+                        this.leave_out(
+                            "log_name",
+                            Some(no.to_string()),
+                            "another name than an index has, or none that can be",
+                        );
                     }
                 }
                 Found::Gap(..) if whole => {}
@@ -235,7 +252,7 @@ impl<W: Write> Salvage<'_, W> {
         while let Some(Named { no, name, .. }) = self.noted(|notes| notes.next_number(behind))? {
             let (first, last) = (no << 32, (no << 32) | 0xffff_ffff);
             self.nobodys(next, first.saturating_sub(1))?;
-            self.entries(&name, first, last)?;
+            self.entries(no, &name, first, last)?;
             (behind, next) = (no, last.saturating_add(1));
         }
         self.nobodys(next, i64::MAX)?;
@@ -260,25 +277,27 @@ impl<W: Write> Salvage<'_, W> {
         }
     }
 
-    fn entries(&mut self, name: &[u8], first: i64, last: i64) -> Result<(), UpkeepError> {
+    fn entries(&mut self, log: i64, name: &[u8], first: i64, last: i64) -> Result<(), UpkeepError> {
         let kind = key::tag(name).and_then(|tag| self.tables.log(tag));
         let kind = kind.map_or_else(|| unnamed("log", name), |kind| kind.name.to_owned());
         let sql = "SELECT tick, key, meta, body, body_ref, expires, crc, pos FROM log
                    WHERE pos BETWEEN ?1 AND ?2 ORDER BY pos";
-        let mut newest = None;
+        let mut sequence = Sequence { log, ..Sequence::default() };
         self.walk(sql, 7, (first, last), &mut |this, found| {
             match found {
                 Found::Row(row) => {
                     this.step();
                     let pos = columns::number(row, 7).unwrap_or_default();
+                    this.hole(&kind, name, &mut sequence, pos);
                     let entry = entry(row, name, this.standing.meta.node);
                     let tick = columns::number(row, 0).unwrap_or_default().cast_unsigned();
                     let id = EntryId::new(tick, this.standing.meta.node);
-                    if let Err(Corrupt(what)) = this.entry((pos, None), entry, &mut newest)? {
+                    if let Err(Corrupt(what)) = this.entry((pos, None), entry, &mut sequence)? {
                         this.leave_out(&kind, Some(format!("{} {id}", key::show(name))), what);
                     }
                 }
                 Found::Gap(from, upto) => {
+                    sequence.next = None;
                     let from = if from == first { ALL.0 } else { from & 0xffff_ffff };
                     let upto = if upto == last { ALL.1 } else { upto & 0xffff_ffff };
                     this.leave_out(&kind, Some(key::show(name)), gap("entry", from, upto));
@@ -290,13 +309,24 @@ impl<W: Write> Salvage<'_, W> {
         while let Some((pos, no)) = self.noted(|notes| notes.next_fresh(behind, last))? {
             behind = pos;
             self.step();
+            self.hole(&kind, name, &mut sequence, pos);
             let entry =
                 self.entry_at(pos, Some(no), name)?.ok_or(Corrupt("an entry that is damaged, or cannot be read"));
-            if let Err(Corrupt(what)) = self.entry((pos, Some(no)), entry, &mut newest)? {
+            if let Err(Corrupt(what)) = self.entry((pos, Some(no)), entry, &mut sequence)? {
                 self.leave_out(&kind, Some(format!("{} entry {}", key::show(name), pos & 0xffff_ffff)), what);
             }
         }
         Ok(())
+    }
+
+    /// Entries go from the front of a log only, so between two of them there is no position without one. A page that says
+    /// of itself that it holds less than it does is read without complaint.
+    fn hole(&mut self, kind: &str, name: &[u8], sequence: &mut Sequence, pos: i64) {
+        if let Some(next) = sequence.next.filter(|next| *next < pos) {
+            let what = gap("entry", next & 0xffff_ffff, (pos - 1) & 0xffff_ffff);
+            self.leave_out(kind, Some(key::show(name)), what);
+        }
+        sequence.next = Some(pos.saturating_add(1));
     }
 
     /// Notes an entry by its position and its number in `fresh`, if it is sound and newer than those before.
@@ -304,13 +334,13 @@ impl<W: Write> Salvage<'_, W> {
         &self,
         (pos, fresh): (i64, Option<i64>),
         entry: Result<Entry, Corrupt>,
-        newest: &mut Option<EntryId>,
+        sequence: &mut Sequence,
     ) -> Result<Result<(), Corrupt>, UpkeepError> {
         let entry = match entry {
             Ok(entry) => entry,
             Err(corrupt) => return Ok(Err(corrupt)),
         };
-        if newest.is_some_and(|newest| newest >= entry.id) {
+        if sequence.newest.is_some_and(|newest| newest >= entry.id) {
             return Ok(Err(Corrupt("an id that is not above that of the entry before it")));
         }
         if let Some(body) = entry.shared
@@ -318,8 +348,10 @@ impl<W: Write> Salvage<'_, W> {
         {
             return Ok(Err(Corrupt("a body that is not there, or damaged")));
         }
-        *newest = Some(entry.id);
-        self.noted(|notes| notes.entry(pos, fresh)).map(|_| Ok(()))
+        self.noted(|notes| notes.entry(sequence.log, sequence.sound, pos, fresh))?;
+        sequence.newest = Some(entry.id);
+        sequence.sound += 1;
+        Ok(Ok(()))
     }
 
     /// Where the entries stand that were not moved to their logs yet: by the index of positions, and by number.
