@@ -69,7 +69,7 @@ impl Standing {
             ..self.header()
         };
         let writer = Writer::begin(to, header)?;
-        let notes = Notes::begin().map_err(|error| sqlite(&self.file, &error))?;
+        let notes = Notes::begin().map_err(|error| sqlite(&self.file, &notes::trouble(error)))?;
         let total = self.things().unwrap_or(0).saturating_mul(2);
         let mut salvage =
             Salvage { standing: self, tables, notes, writer, told: left_out, count: 0, done: 0, total, progress };
@@ -135,7 +135,7 @@ impl<'a, W: Write> Salvage<'a, W> {
 
     /// What the notes say.
     fn noted<T>(&self, ask: impl FnOnce(&Notes) -> Result<T, Error>) -> Result<T, UpkeepError> {
-        ask(&self.notes).map_err(|error| self.failed(&error))
+        ask(&self.notes).map_err(|error| self.failed(&notes::trouble(error)))
     }
 
     fn leave_out(&mut self, table: &str, key: Option<String>, what: impl Into<String>) {

@@ -50,7 +50,8 @@ impl Notes {
     }
 
     fn put(&self, sql: &str, values: impl rusqlite::Params) -> Result<bool, Error> {
-        Ok(self.0.prepare_cached(sql)?.execute(values)? > 0)
+        let put = self.0.prepare_cached(sql).and_then(|mut statement| statement.execute(values));
+        put.map(|rows| rows > 0).map_err(trouble)
     }
 
     /// `false` if there is one of that key, of which the newest is kept.
@@ -164,6 +165,14 @@ impl Notes {
         let sql = "SELECT pos, fresh FROM entry WHERE log = ?1 AND seq = ?2";
         self.0.prepare_cached(sql)?.query_row((log, seq), |row| Ok((row.get(0)?, row.get(1)?))).optional()
     }
+}
+
+/// Trouble with the notes is no damage of the store, and must not be taken for it.
+pub(super) fn trouble(error: Error) -> Error {
+    if let Error::ToSqlConversionFailure(_) = error {
+        return error;
+    }
+    Error::ToSqlConversionFailure(format!("the notes of the salvage, in SQLite's temporary folder: {error}").into())
 }
 
 fn place(row: &Row<'_>) -> Result<Place, Error> {
