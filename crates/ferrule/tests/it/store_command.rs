@@ -286,7 +286,7 @@ fn refuses_newer_format() {
     let folder = folder("newer.example");
     folder.serve().unwrap().stop().unwrap();
     change(&folder.path("data/store.sqlite"), "UPDATE meta SET v = v + 1 WHERE k = 'format'");
-    let told = ["the store has format 2, this release knows formats up to 1: use a newer release"];
+    let told = ["the store has format 3, this release knows formats up to 2: use a newer release"];
     refused(&folder, &["serve"], 1, &told);
     refused(&folder, &["store", "check"], 2, &told);
     refused(&folder, &["store", "backup", "/tmp/never"], 1, &told);
